@@ -8,4 +8,5 @@
 #include <string.h>
 #include <time.h>
 
-#pragma GCC poison strcpy strcat sprintf vsprintf gmtime localtime ctime asctime strtok atoi atol atoll alloca gets strncpy
+#undef alloca
+#pragma GCC poison alloca strcpy strcat sprintf vsprintf gmtime localtime ctime asctime strtok atoi atol atoll gets strncpy
