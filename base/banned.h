@@ -9,4 +9,6 @@
 #include <time.h>
 
 #undef alloca
+#undef sprintf /* with clang and _FORTIFY_SOURCE these two are macros */
+#undef vsprintf
 #pragma GCC poison alloca strcpy strcat sprintf vsprintf gmtime localtime ctime asctime strtok atoi atol atoll gets strncpy

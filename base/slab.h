@@ -30,17 +30,17 @@ struct slabs;
 
 /* total: slabs in all; floor[side]: slabs kept for that side; the floors add up to total or less. NULL: no memory. */
 struct slabs *slabs_new(uint32_t total, const uint32_t floor[SLAB_SIDES]);
-void slabs_free(struct slabs *s); /* all slabs must have been given back */
+void slabs_free(struct slabs *s); /* all slabs must have been given back, the commit token too; aborts otherwise */
 DEFINE_AUTO(slabs, slabs_free)
 
 /* One slab, not zeroed, or NULL when that side may take no more now. Never blocks. */
 struct slab *slab_take(struct slabs *s, enum slab_side side);
-/* Gives back one slab (NULL is legal) or a list linked by next, and wakes the waiters. */
+/* Gives back one slab (NULL is legal; one that is free already aborts) or a list linked by next, and wakes the waiters. */
 void slab_give(struct slabs *s, struct slab *slab);
 void slab_give_list(struct slabs *s, struct slab *first);
 
-/* Waits until memory may have become free for that side or until deadline (clock_mono_ms): 0 or ETIMEDOUT. Spurious returns are
- * legal. FUSE workers never call this. */
+/* Waits until memory may have become free for that side or until deadline (clock_mono_ms; one in the past only looks): 0 or
+ * ETIMEDOUT. Spurious returns are legal. FUSE workers never call this. */
 int slab_wait(struct slabs *s, enum slab_side side, int64_t deadline_ms);
 /* Called (in the giver's thread, without locks held) after slabs were given back while somebody had been refused. One listener. */
 void slabs_on_free(struct slabs *s, void (*fn)(void *arg), void *arg);
@@ -50,3 +50,9 @@ struct slab_stats {
 	uint64_t refused;                                          /* takes answered NULL, ever */
 };
 void slabs_stats(struct slabs *s, struct slab_stats *out);
+
+/* The commit token: one holder at a time, given in the order of asking. Slabs of SLAB_COMMIT are taken only by its holder (and by
+ * jobs that work for it), who therefore finds the whole floor of that side free. Not recursive; any thread may give it back.
+ * 0, or ETIMEDOUT once deadline (clock_mono_ms; one in the past only tries) has passed. FUSE workers never call this. */
+int MUST_CHECK slab_commit_lock(struct slabs *s, int64_t deadline_ms);
+void slab_commit_unlock(struct slabs *s);
