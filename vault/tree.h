@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "vault/object.h"
+
+/* The names: folders, listings, removal. Paths as in path.h. All calls block. What the mount remembers of them is fs/'s business, but for removals
+ * that wait, which commits must see: those are kept here. */
+
+struct tree_entry {
+	char *name;
+	bool folder;
+	uint64_t length;            /* bytes in the bucket; folders: 0 */
+	uint64_t size;              /* plain bytes if it is ours; length where no file of ours can have that length */
+	char etag[STORE_ETAG_MAX];
+	int64_t modified;
+};
+
+struct tree_listing {
+	struct tree_entry *entries; /* sorted by name; a name that is both file and folder is given as the folder only, and logged */
+	size_t count;
+	bool marker;                /* the folder has its marker (or is the root) */
+	bool exists;                /* marker, or at least one entry */
+	char marker_etag[STORE_ETAG_MAX];
+};
+
+/* The direct children of a folder, all pages. Removals that wait are left out. .pishop is left out of the root. ENOENT is never given:
+ * look at `exists`. */
+int tree_list(struct vault *v, const char *path, struct tree_listing *out, struct store_call *call);
+void tree_listing_free(struct tree_listing *l);
+/* Whether anything is below a folder other than its marker: one request of one or two keys. */
+int tree_empty(struct vault *v, const char *path, bool *empty, struct store_call *call);
+
+/* Puts a folder's marker: EEXIST if it is there. */
+int tree_make_folder(struct vault *v, const char *path, const struct trailer *attrs, struct object **out);
+/* Loads a folder's marker for its attributes: ENOENT: there is none (the folder is implied by its children). */
+int tree_load_folder(struct vault *v, const char *path, struct object **out, struct store_call *call);
+
+/* Removal that may wait: taken into the batch, sent with the next tree_send_removals, when the batch is full, or after 200 ms.
+ * tree_remove_later never blocks. folder: the marker of that path. */
+int tree_remove_later(struct vault *v, const char *path, bool folder);
+/* Sends the removals that wait under folder ("" : all) and waits for the answers: 0, or the first errno (also of removals that were
+ * sent by the clock and failed since the last call). Failed ones are logged; their names exist again. */
+int tree_send_removals(struct vault *v, const char *folder);
+/* Before anything is written at a key: a removal that waits there is taken out of the batch (*was_waiting = true: the old object
+ * still stands there, and may be replaced), one under way is waited for. */
+int tree_claim_key(struct vault *v, const char *key, bool *was_waiting);
+/* True while a removal of this key waits or is under way. */
+bool tree_removal_waits(struct vault *v, const char *key);
