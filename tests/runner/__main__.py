@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/run's second half: the order of things. Each step reports its tests by name; nothing here knows what a test does."""
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from builds import BUILDS, Builds
+from fuzzing import fuzz
+from process import run
+from report import Report
+from scenarios import Scenarios
+
+ROOT = Path(__file__).resolve().parents[2]
+LAWS = ["includes", "headers", "banned", "sizes", "texts", "selftest"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tests/run", description="Builds everything and runs every test.")
+    parser.add_argument("--long", action="store_true", help="also the slow tests")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only tests whose name holds this regular expression")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of scenarios that passed")
+    parser.add_argument("--list", action="store_true", help="print the names of groups and scenarios and stop")
+    return parser.parse_args()
+
+
+def laws(report):
+    for law in LAWS:
+        name = f"law/{law}"
+        if report.wants(name):
+            result = run([sys.executable, "-B", str(ROOT / f"tests/laws/{law}.py")], 120)
+            if law == "sizes" and result.code == 0:
+                print(result.output, end="")
+            report.add(name, "ok" if result.code == 0 else "FAIL", result.seconds, output=result.output)
+
+
+def units(builds, report):
+    for build, prefix in (("gcc", "unit"), ("asan", "asan"), ("tsan", "tsan")):
+        if maybe(report, prefix) and builds.make(build):
+            builds.unit_tests(build, prefix)
+
+
+def maybe(report, prefix):
+    """May a test whose name begins with prefix/ be wanted? Names are not known before the build, so be generous."""
+    return not report.only.pattern or report.only.pattern.startswith(prefix) or report.wants(f"{prefix}/") or "/" not in report.only.pattern
+
+
+def servers(report):
+    """The real servers, made once. False, with a FAIL, where they could not be made."""
+    start = time.monotonic()
+    cache = Path(os.environ.get("PISHOPFS_TEST_CACHE", "/var/cache/pishopfs-tests"))
+    print(f"servers: {cache} (the first time this takes some minutes)", flush=True)
+    done = subprocess.run([str(ROOT / "tests/servers"), str(cache)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        report.add("servers", "FAIL", time.monotonic() - start, output=done.stdout)
+    return cache if done.returncode == 0 else None
+
+
+def main():
+    args = arguments()
+    folder = Path(os.environ.get("PISHOPFS_BUILD", ROOT / "build-tests")).resolve()
+    report = Report(folder / "logs", args.only)
+    builds = Builds(ROOT, folder, report)
+    scenarios = Scenarios(ROOT, folder, report, args)
+    if args.list:
+        print("\n".join(["build/" + name for name in BUILDS] + ["law/" + law for law in LAWS] + ["unit/", "asan/", "tsan/", "fuzz/"]))
+        print("\n".join(scenarios.names()))
+        return 0
+
+    laws(report)
+    units(builds, report)
+    if report.wants("build/clang"):
+        builds.make("clang")
+    if maybe(report, "fuzz") and builds.make("fuzz"):
+        fuzz(ROOT, builds.path("fuzz"), report, 60 if args.long else 5)
+    if scenarios.wanted():
+        cache = servers(report)
+        if cache and builds.make("gcc"):
+            scenarios.run(cache, builds)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
