@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3/stores.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "s3/store_impl.h"
+
+#include <errno.h>
+
+/* A store in memory. Objects stand in one array sorted by key, under one lock; an object is built outside the lock and moved in
+ * under it, and readers copy out under it, so every call is atomic. ETags are S3's: MD5 of the bytes, or of the parts' MD5s. */
+
+struct mem_object {
+	char *key;
+	uint8_t *data;
+	struct store_meta meta;
+};
+
+struct mem_part {
+	uint8_t *data;
+	struct store_part part;
+	struct mem_part *next; /* in order of number */
+};
+
+struct mem_upload {
+	char id[STORE_UPLOAD_MAX];
+	char *key;
+	char commit[STORE_COMMIT_HEX];
+	struct mem_part *parts;
+	struct mem_upload *next;
+};
+
+struct mem_store {
+	struct store base;
+	pthread_mutex_t lock; /* everything below */
+	struct mem_object **objects; /* in order of key */
+	size_t count, cap;
+	struct mem_upload *uploads;
+	uint64_t uploads_ever; /* makes their ids */
+};
+
+static struct mem_store *mem_of(struct store *s)
+{
+	return (struct mem_store *)s;
+}
+
+static void mem_object_free(struct mem_object *object)
+{
+	if (!object)
+		return;
+	free(object->key);
+	free(object->data);
+	free(object);
+}
+DEFINE_AUTO(mem_object, mem_object_free)
+
+static void mem_part_free(struct mem_part *part)
+{
+	if (!part)
+		return;
+	free(part->data);
+	free(part);
+}
+DEFINE_AUTO(mem_part, mem_part_free)
+
+static void mem_upload_free(struct mem_upload *upload)
+{
+	if (!upload)
+		return;
+	while (upload->parts) {
+		struct mem_part *part = upload->parts;
+
+		upload->parts = part->next;
+		mem_part_free(part);
+	}
+	free(upload->key);
+	free(upload);
+}
+DEFINE_AUTO(mem_upload, mem_upload_free)
+
+static int begin_call(struct mem_store *m, const char *key, struct store_call *call)
+{
+	store_call_reset(call);
+	if (call)
+		call->server_date = clock_wall_s();
+	if (store_cancelled(call))
+		return store_fail(call, ECANCELED, key, "cancelled");
+
+	int rc = key ? store_key_check(&m->base.limits, key) : 0;
+
+	return rc ? store_fail(call, rc, key, "not a legal key") : 0;
+}
+
+/* Index of the first object whose key is >= key; > key where `after`. */
+static size_t lower_bound(const struct mem_store *m, const char *key, bool after)
+{
+	size_t low = 0, high = m->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(m->objects[middle]->key, key);
+
+		if (order < 0 || (after && order == 0))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Index, from i on, of the first object whose key does not begin with prefix; those that do stand together. */
+static size_t skip_prefix(const struct mem_store *m, size_t i, const char *prefix)
+{
+	size_t n = strlen(prefix), low = i, high = m->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strncmp(m->objects[middle]->key, prefix, n) == 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct mem_object *find(const struct mem_store *m, const char *key)
+{
+	size_t i = lower_bound(m, key, false);
+
+	return i < m->count && strcmp(m->objects[i]->key, key) == 0 ? m->objects[i] : NULL;
+}
+
+static void gather(uint8_t *out, const struct iovec *iov, int iovcnt)
+{
+	for (int i = 0; i < iovcnt; i++) {
+		if (iov[i].iov_len)
+			memcpy(out, iov[i].iov_base, iov[i].iov_len);
+		out += iov[i].iov_len;
+	}
+}
+
+static void scatter(const struct iovec *iov, int iovcnt, const uint8_t *from, size_t length)
+{
+	for (int i = 0; i < iovcnt && length; i++) {
+		size_t n = min_size(length, iov[i].iov_len);
+
+		if (n)
+			memcpy(iov[i].iov_base, from, n);
+		from += n;
+		length -= n;
+	}
+}
+
+static int md5_etag(const struct iovec *iov, int iovcnt, char etag[STORE_ETAG_MAX])
+{
+	uint8_t sum[STORE_MD5_BYTES];
+
+	if (store_md5(iov, iovcnt, sum))
+		return EIO;
+	hex_encode(etag, sum, sizeof(sum));
+	return 0;
+}
+
+/* A new object with room for size bytes, not yet in the store; NULL: no memory. */
+static struct mem_object *object_new(const char *key, uint64_t size, const char *commit)
+{
+	struct mem_object *object = calloc(1, sizeof(*object));
+
+	if (!object)
+		return NULL;
+	object->key = strdup(key);
+	object->data = malloc(size ? size : 1);
+	object->meta.size = size;
+	object->meta.modified = clock_wall_s();
+	if (object->key && object->data && !copy_text(object->meta.commit, sizeof(object->meta.commit), commit ? commit : ""))
+		return object;
+	mem_object_free(object);
+	return NULL;
+}
+
+/* Moves *object in where cond allows it; *object is NULL after a success. The lock is held. */
+static int install(struct mem_store *m, struct mem_object **object, const struct store_cond *cond, struct store_meta *meta,
+		   struct store_call *call)
+{
+	const char *key = (*object)->key;
+	size_t i = lower_bound(m, key, false);
+	bool there = i < m->count && strcmp(m->objects[i]->key, key) == 0;
+	int rc = store_cond_check(cond, there ? m->objects[i]->meta.etag : NULL);
+
+	if (rc)
+		return store_fail(call, rc, key, "the condition does not hold");
+	if (!there && m->count == m->cap) {
+		size_t cap = m->cap ? 2 * m->cap : 64;
+		struct mem_object **grown = realloc(m->objects, cap * sizeof(*grown));
+
+		if (!grown)
+			return store_fail(call, ENOMEM, key, "out of memory");
+		m->objects = grown;
+		m->cap = cap;
+	}
+	if (there) {
+		mem_object_free(m->objects[i]);
+	} else {
+		memmove(m->objects + i + 1, m->objects + i, (m->count - i) * sizeof(*m->objects));
+		m->count++;
+	}
+	m->objects[i] = *object;
+	if (meta)
+		*meta = (*object)->meta;
+	*object = NULL;
+	return 0;
+}
+
+static int mem_get(struct store *s, const char *key, struct store_range range, const char *if_match, const struct iovec *iov, int iovcnt,
+		   size_t *got, struct store_meta *meta, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	uint64_t begin;
+	size_t length;
+	int rc = begin_call(m, key, call);
+
+	*got = 0;
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+
+	const struct mem_object *object = find(m, key);
+
+	if (!object)
+		return store_fail(call, ENOENT, key, "no such object");
+	if (if_match && if_match[0] && strcmp(object->meta.etag, if_match) != 0)
+		return store_fail(call, ESTALE, key, "another object stands there now");
+	rc = store_range_resolve(object->meta.size, range, store_iov_bytes(iov, iovcnt), &begin, &length);
+	if (rc)
+		return store_fail(call, rc, key, rc == EINVAL ? "the range begins after the end" : "more bytes than asked for");
+	scatter(iov, iovcnt, object->data + begin, length);
+	*got = length;
+	if (meta)
+		*meta = object->meta;
+	return 0;
+}
+
+static int mem_put(struct store *s, const char *key, const struct iovec *iov, int iovcnt, const char *commit, const struct store_cond *cond,
+		   struct store_meta *meta, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	uint64_t size = store_iov_bytes(iov, iovcnt);
+	int rc = begin_call(m, key, call);
+
+	if (rc)
+		return rc;
+	if (size > m->base.limits.put_max)
+		return store_fail(call, EFBIG, key, "larger than one put takes");
+
+	AUTO(auto_mem_object_free) struct mem_object *object = object_new(key, size, commit);
+
+	if (!object)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	gather(object->data, iov, iovcnt);
+	if (md5_etag(iov, iovcnt, object->meta.etag))
+		return store_fail(call, EIO, key, "MD5 failed");
+	STORE_LOCKED(&m->lock);
+	return install(m, &object, cond, meta, call);
+}
+
+static int mem_head(struct store *s, const char *key, struct store_meta *meta, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	int rc = begin_call(m, key, call);
+
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+
+	const struct mem_object *object = find(m, key);
+
+	if (!object)
+		return store_fail(call, ENOENT, key, "no such object");
+	*meta = object->meta;
+	return 0;
+}
+
+/* Adds object i, or the common prefix that it stands for; *next: the index to go on with. */
+static int add_entry(const struct mem_store *m, size_t i, size_t prefix_length, char delimiter, struct store_page *page, size_t *next)
+{
+	const struct mem_object *object = m->objects[i];
+	const char *end = delimiter ? strchr(object->key + prefix_length, delimiter) : NULL;
+	struct store_object entry = { .key = object->key, .size = object->meta.size, .modified = object->meta.modified };
+
+	if (!end) {
+		memcpy(entry.etag, object->meta.etag, sizeof(entry.etag));
+		*next = i + 1;
+		return store_page_add(page, &entry);
+	}
+
+	AUTO_FREE char *common = strndup(object->key, (size_t)(end + 1 - object->key));
+
+	if (!common)
+		return ENOMEM;
+	*next = skip_prefix(m, i, common);
+	return store_page_add(page, &(struct store_object){ .key = common, .prefix = true });
+}
+
+static int fill_page(const struct mem_store *m, size_t i, const char *prefix, char delimiter, uint32_t max, struct store_page *page)
+{
+	size_t n = strlen(prefix);
+
+	while (i < m->count && strncmp(m->objects[i]->key, prefix, n) == 0) {
+		if (page->count == max)
+			return store_page_set_next(page);
+		if (add_entry(m, i, n, delimiter, page, &i))
+			return ENOMEM;
+	}
+	return 0;
+}
+
+static int mem_list(struct store *s, const char *prefix, char delimiter, const char *token, uint32_t max, struct store_page *page,
+		    struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	const char *after = NULL;
+	bool after_is_prefix = false;
+	int rc = begin_call(m, NULL, call);
+
+	*page = (struct store_page){ 0 };
+	if (rc)
+		return rc;
+	if ((delimiter && delimiter != '/') || max > m->base.limits.list_max)
+		return store_fail(call, EINVAL, prefix, "not a legal delimiter or page size");
+	if (token && store_token_parse(token, &after, &after_is_prefix))
+		return store_fail(call, EINVAL, prefix, "not a token of this store");
+	STORE_LOCKED(&m->lock);
+
+	size_t i = lower_bound(m, prefix, false);
+
+	if (after)
+		i = max_size(i, lower_bound(m, after, true));
+	if (after_is_prefix)
+		i = skip_prefix(m, i, after);
+	if (!fill_page(m, i, prefix, delimiter, max ? max : m->base.limits.list_max, page))
+		return 0;
+	store_page_free(page);
+	return store_fail(call, ENOMEM, prefix, "out of memory");
+}
+
+static void remove_one(struct mem_store *m, const char *key)
+{
+	size_t i = lower_bound(m, key, false);
+
+	if (i == m->count || strcmp(m->objects[i]->key, key) != 0)
+		return;
+	mem_object_free(m->objects[i]);
+	m->count--;
+	memmove(m->objects + i, m->objects + i + 1, (m->count - i) * sizeof(*m->objects));
+}
+
+static int mem_remove(struct store *s, const char *const *keys, size_t count, int *results, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	int first = begin_call(m, NULL, call);
+
+	if (!first && count > m->base.limits.delete_max)
+		first = store_fail(call, EINVAL, NULL, "more keys than one remove takes");
+	for (size_t i = 0; i < count; i++)
+		results[i] = first;
+	if (first)
+		return first;
+	STORE_LOCKED(&m->lock);
+	for (size_t i = 0; i < count; i++) {
+		results[i] = store_key_check(&m->base.limits, keys[i]);
+		if (!results[i])
+			remove_one(m, keys[i]);
+		else if (!first)
+			first = store_fail(call, results[i], keys[i], "not a legal key");
+	}
+	return first;
+}
+
+/* Finds src for a copy. The lock is held. */
+static int find_source(struct mem_store *m, const char *src, const char *src_etag, const struct mem_object **object,
+		       struct store_call *call)
+{
+	*object = find(m, src);
+	if (!*object)
+		return store_fail(call, ENOENT, src, "no such object");
+	if (src_etag && src_etag[0] && strcmp((*object)->meta.etag, src_etag) != 0)
+		return store_fail(call, ESTALE, src, "another object stands there now");
+	return 0;
+}
+
+static int mem_copy(struct store *s, const char *src, const char *src_etag, const char *dst, const char *commit,
+		    const struct store_cond *cond, struct store_meta *meta, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	const struct mem_object *from;
+	int rc = begin_call(m, src, call);
+
+	if (!rc)
+		rc = begin_call(m, dst, call);
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+	rc = find_source(m, src, src_etag, &from, call);
+	if (rc)
+		return rc;
+	if (from->meta.size > m->base.limits.copy_max)
+		return store_fail(call, EFBIG, src, "larger than one copy takes");
+
+	AUTO(auto_mem_object_free) struct mem_object *object = object_new(dst, from->meta.size, commit);
+
+	if (!object)
+		return store_fail(call, ENOMEM, dst, "out of memory");
+	memcpy(object->data, from->data, from->meta.size);
+	if (md5_etag(&(struct iovec){ object->data, object->meta.size }, 1, object->meta.etag))
+		return store_fail(call, EIO, dst, "MD5 failed");
+	return install(m, &object, cond, meta, call);
+}
+
+static struct mem_upload **find_upload(struct mem_store *m, const char *key, const char *upload_id)
+{
+	struct mem_upload **at = &m->uploads;
+
+	while (*at && (strcmp((*at)->id, upload_id) != 0 || strcmp((*at)->key, key) != 0))
+		at = &(*at)->next;
+	return at;
+}
+
+static int mem_begin(struct store *s, const char *key, const char *commit, char upload_id[STORE_UPLOAD_MAX], struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	int rc = begin_call(m, key, call);
+
+	if (rc)
+		return rc;
+
+	AUTO(auto_mem_upload_free) struct mem_upload *upload = calloc(1, sizeof(*upload));
+
+	if (upload)
+		upload->key = strdup(key);
+	if (!upload || !upload->key)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	if (copy_text(upload->commit, sizeof(upload->commit), commit ? commit : ""))
+		return store_fail(call, EINVAL, key, "not a commit id");
+	STORE_LOCKED(&m->lock);
+	snprintf(upload->id, sizeof(upload->id), "mem-%016llx", (unsigned long long)++m->uploads_ever);
+	memcpy(upload_id, upload->id, sizeof(upload->id));
+	upload->next = m->uploads;
+	m->uploads = upload;
+	upload = NULL;
+	return 0;
+}
+
+/* What a part's number and size must be, before any byte is touched. */
+static int part_check(const struct mem_store *m, const char *key, uint32_t number, uint64_t size, struct store_call *call)
+{
+	if (number < 1 || number > m->base.limits.parts_max)
+		return store_fail(call, EINVAL, key, "part number %u is not in 1..%u", number, m->base.limits.parts_max);
+	if (size > m->base.limits.part_max)
+		return store_fail(call, EFBIG, key, "larger than a part may be");
+	return 0;
+}
+
+static struct mem_part *part_new(uint32_t number, uint64_t size)
+{
+	struct mem_part *part = calloc(1, sizeof(*part));
+
+	if (!part)
+		return NULL;
+	part->part = (struct store_part){ .number = number, .size = size, .modified = clock_wall_s() };
+	part->data = malloc(size ? size : 1);
+	if (part->data)
+		return part;
+	free(part);
+	return NULL;
+}
+
+/* Moves *part into the upload, over one of the same number. The lock is held. */
+static int install_part(struct mem_store *m, const char *key, const char *upload_id, struct mem_part **part, struct store_part *out,
+			struct store_call *call)
+{
+	struct mem_upload *upload = *find_upload(m, key, upload_id);
+
+	if (!upload)
+		return store_fail(call, ENODATA, key, "no such upload");
+
+	struct mem_part **at = &upload->parts;
+
+	while (*at && (*at)->part.number < (*part)->part.number)
+		at = &(*at)->next;
+	(*part)->next = *at;
+	if (*at && (*at)->part.number == (*part)->part.number) {
+		(*part)->next = (*at)->next;
+		mem_part_free(*at);
+	}
+	*at = *part;
+	*out = (*part)->part;
+	*part = NULL;
+	return 0;
+}
+
+static int mem_part(struct store *s, const char *key, const char *upload_id, const struct iovec *iov, int iovcnt, struct store_part *part,
+		    struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	uint64_t size = store_iov_bytes(iov, iovcnt);
+	int rc = begin_call(m, key, call);
+
+	if (!rc)
+		rc = part_check(m, key, part->number, size, call);
+	if (rc)
+		return rc;
+
+	AUTO(auto_mem_part_free) struct mem_part *fresh = part_new(part->number, size);
+
+	if (!fresh)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	gather(fresh->data, iov, iovcnt);
+	if (md5_etag(iov, iovcnt, fresh->part.etag))
+		return store_fail(call, EIO, key, "MD5 failed");
+	STORE_LOCKED(&m->lock);
+	return install_part(m, key, upload_id, &fresh, part, call);
+}
+
+static int mem_part_copy(struct store *s, const char *key, const char *upload_id, const char *src, const char *src_etag, uint64_t offset,
+			 uint64_t length, struct store_part *part, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	const struct mem_object *from;
+	int rc = begin_call(m, src, call);
+
+	if (!rc)
+		rc = begin_call(m, key, call);
+	if (!rc)
+		rc = part_check(m, key, part->number, length, call);
+	if (rc)
+		return rc;
+	if (length > m->base.limits.copy_max)
+		return store_fail(call, EFBIG, src, "larger than one copy takes");
+	STORE_LOCKED(&m->lock);
+	rc = find_source(m, src, src_etag, &from, call);
+	if (rc)
+		return rc;
+	if (length == 0 || offset > from->meta.size || length > from->meta.size - offset)
+		return store_fail(call, EINVAL, src, "the range is not inside the object");
+
+	AUTO(auto_mem_part_free) struct mem_part *fresh = part_new(part->number, length);
+
+	if (!fresh)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	memcpy(fresh->data, from->data + offset, length);
+	if (md5_etag(&(struct iovec){ fresh->data, length }, 1, fresh->part.etag))
+		return store_fail(call, EIO, key, "MD5 failed");
+	return install_part(m, key, upload_id, &fresh, part, call);
+}
+
+/* The upload's part that `wanted` names; NULL: there is none, or its bytes are others. from: where to look (numbers ascend). */
+static const struct mem_part *named_part(const struct mem_part *from, const struct store_part *wanted)
+{
+	while (from && from->part.number < wanted->number)
+		from = from->next;
+	return from && from->part.number == wanted->number && strcmp(from->part.etag, wanted->etag) == 0 ? from : NULL;
+}
+
+/* Checks the list against the upload as S3 does; *size: bytes of the object it makes. */
+static int check_parts(const struct mem_store *m, const struct mem_upload *upload, const struct store_part *parts, size_t count,
+		       uint64_t *size, struct store_call *call)
+{
+	*size = 0;
+	if (count == 0)
+		return store_fail(call, EINVAL, upload->key, "no parts");
+	for (size_t i = 0; i < count; i++) {
+		const struct mem_part *part = named_part(upload->parts, &parts[i]);
+
+		if (i && parts[i].number <= parts[i - 1].number)
+			return store_fail(call, EINVAL, upload->key, "parts are not in ascending order");
+		if (!part)
+			return store_fail(call, EINVAL, upload->key, "part %u was not sent, or has another ETag", parts[i].number);
+		if (i + 1 < count && part->part.size < m->base.limits.part_min)
+			return store_fail(call, EINVAL, upload->key, "part %u is smaller than parts may be", parts[i].number);
+		*size += part->part.size;
+	}
+	return *size > m->base.limits.object_max ? store_fail(call, EFBIG, upload->key, "larger than an object may be") : 0;
+}
+
+static void join_parts(struct mem_object *object, const struct mem_upload *upload, const struct store_part *parts, size_t count)
+{
+	uint8_t *out = object->data;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct mem_part *part = named_part(upload->parts, &parts[i]);
+
+		memcpy(out, part->data, part->part.size);
+		out += part->part.size;
+	}
+}
+
+static int mem_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts, size_t count,
+			const struct store_cond *cond, struct store_meta *meta, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	uint64_t size;
+	int rc = begin_call(m, key, call);
+
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+
+	struct mem_upload **at = find_upload(m, key, upload_id);
+
+	if (!*at)
+		return store_fail(call, ENODATA, key, "no such upload");
+	rc = check_parts(m, *at, parts, count, &size, call);
+	if (rc)
+		return rc;
+
+	AUTO(auto_mem_object_free) struct mem_object *object = object_new(key, size, (*at)->commit);
+
+	if (!object)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	join_parts(object, *at, parts, count);
+	if (store_multipart_etag(parts, count, object->meta.etag))
+		return store_fail(call, EIO, key, "MD5 failed");
+	rc = install(m, &object, cond, meta, call);
+	if (rc)
+		return rc;
+
+	struct mem_upload *done = *at;
+
+	*at = done->next;
+	mem_upload_free(done);
+	return 0;
+}
+
+static int mem_abort(struct store *s, const char *key, const char *upload_id, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	int rc = begin_call(m, key, call);
+
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+
+	struct mem_upload **at = find_upload(m, key, upload_id);
+	struct mem_upload *gone = *at;
+
+	if (!gone)
+		return store_fail(call, ENODATA, key, "no such upload");
+	*at = gone->next;
+	mem_upload_free(gone);
+	return 0;
+}
+
+static int mem_list_parts(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	int rc = begin_call(m, key, call);
+
+	*parts = (struct store_parts){ 0 };
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+
+	const struct mem_upload *upload = *find_upload(m, key, upload_id);
+	size_t count = 0;
+
+	if (!upload)
+		return store_fail(call, ENODATA, key, "no such upload");
+	for (const struct mem_part *part = upload->parts; part; part = part->next)
+		count++;
+	parts->parts = calloc(count ? count : 1, sizeof(*parts->parts));
+	if (!parts->parts)
+		return store_fail(call, ENOMEM, key, "out of memory");
+	for (const struct mem_part *part = upload->parts; part; part = part->next)
+		parts->parts[parts->count++] = part->part;
+	return 0;
+}
+
+static int mem_list_uploads(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call)
+{
+	struct mem_store *m = mem_of(s);
+	size_t count = 0;
+	int rc = begin_call(m, key, call);
+
+	*uploads = (struct store_uploads){ 0 };
+	if (rc)
+		return rc;
+	STORE_LOCKED(&m->lock);
+	for (const struct mem_upload *upload = m->uploads; upload; upload = upload->next)
+		count += strcmp(upload->key, key) == 0;
+	uploads->ids = calloc(count ? count : 1, sizeof(*uploads->ids));
+	for (const struct mem_upload *upload = m->uploads; uploads->ids && upload; upload = upload->next) {
+		if (strcmp(upload->key, key) != 0)
+			continue;
+		uploads->ids[uploads->count] = strdup(upload->id);
+		if (!uploads->ids[uploads->count])
+			break;
+		uploads->count++;
+	}
+	if (uploads->ids && uploads->count == count)
+		return 0;
+	store_uploads_free(uploads);
+	return store_fail(call, ENOMEM, key, "out of memory");
+}
+
+static int mem_probe(struct store *s, struct store_call *call)
+{
+	return begin_call(mem_of(s), NULL, call);
+}
+
+static int mem_space(struct store *s, struct store_space *space, struct store_call *call)
+{
+	*space = (struct store_space){ 0 };
+	return begin_call(mem_of(s), NULL, call);
+}
+
+static void mem_free(struct store *s)
+{
+	struct mem_store *m = mem_of(s);
+
+	for (size_t i = 0; i < m->count; i++)
+		mem_object_free(m->objects[i]);
+	free(m->objects);
+	while (m->uploads) {
+		struct mem_upload *upload = m->uploads;
+
+		m->uploads = upload->next;
+		mem_upload_free(upload);
+	}
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+static const struct store_ops mem_ops = {
+	.get = mem_get, .put = mem_put, .head = mem_head, .list = mem_list, .remove = mem_remove, .copy = mem_copy, .begin = mem_begin,
+	.part = mem_part, .part_copy = mem_part_copy, .complete = mem_complete, .abort = mem_abort, .list_parts = mem_list_parts,
+	.list_uploads = mem_list_uploads, .probe = mem_probe, .space = mem_space, .free = mem_free,
+};
+
+int mem_store_new(const struct store_limits *limits, struct store **out)
+{
+	struct mem_store *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return ENOMEM;
+	m->base = (struct store){ .ops = &mem_ops, .limits = limits ? *limits : store_limits_s3, .conditional = true, .name = "memory" };
+	pthread_mutex_init(&m->lock, NULL);
+	*out = &m->base;
+	return 0;
+}
