@@ -1,50 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "s3/stores.h"
+#include "s3/mem_store.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "s3/store_impl.h"
+#include "s3/stores.h"
 
 #include <errno.h>
 
 /* A store in memory. Objects stand in one array sorted by key, under one lock; an object is built outside the lock and moved in
  * under it, and readers copy out under it, so every call is atomic. ETags are S3's: MD5 of the bytes, or of the parts' MD5s. */
 
-struct mem_object {
-	char *key;
-	uint8_t *data;
-	struct store_meta meta;
-};
-
-struct mem_part {
-	uint8_t *data;
-	struct store_part part;
-	struct mem_part *next; /* in order of number */
-};
-
-struct mem_upload {
-	char id[STORE_UPLOAD_MAX];
-	char *key;
-	char commit[STORE_COMMIT_HEX];
-	struct mem_part *parts;
-	struct mem_upload *next;
-};
-
-struct mem_store {
-	struct store base;
-	pthread_mutex_t lock; /* everything below */
-	struct mem_object **objects; /* in order of key */
-	size_t count, cap;
-	struct mem_upload *uploads;
-	uint64_t uploads_ever; /* makes their ids */
-};
-
-static struct mem_store *mem_of(struct store *s)
-{
-	return (struct mem_store *)s;
-}
-
-static void mem_object_free(struct mem_object *object)
+void mem_object_free(struct mem_object *object)
 {
 	if (!object)
 		return;
@@ -52,33 +18,8 @@ static void mem_object_free(struct mem_object *object)
 	free(object->data);
 	free(object);
 }
-DEFINE_AUTO(mem_object, mem_object_free)
 
-static void mem_part_free(struct mem_part *part)
-{
-	if (!part)
-		return;
-	free(part->data);
-	free(part);
-}
-DEFINE_AUTO(mem_part, mem_part_free)
-
-static void mem_upload_free(struct mem_upload *upload)
-{
-	if (!upload)
-		return;
-	while (upload->parts) {
-		struct mem_part *part = upload->parts;
-
-		upload->parts = part->next;
-		mem_part_free(part);
-	}
-	free(upload->key);
-	free(upload);
-}
-DEFINE_AUTO(mem_upload, mem_upload_free)
-
-static int begin_call(struct mem_store *m, const char *key, struct store_call *call)
+int mem_begin_call(struct mem_store *m, const char *key, struct store_call *call)
 {
 	store_call_reset(call);
 	if (call)
@@ -131,7 +72,7 @@ static struct mem_object *find(const struct mem_store *m, const char *key)
 	return i < m->count && strcmp(m->objects[i]->key, key) == 0 ? m->objects[i] : NULL;
 }
 
-static void gather(uint8_t *out, const struct iovec *iov, int iovcnt)
+void mem_gather(uint8_t *out, const struct iovec *iov, int iovcnt)
 {
 	for (int i = 0; i < iovcnt; i++) {
 		if (iov[i].iov_len)
@@ -152,7 +93,7 @@ static void scatter(const struct iovec *iov, int iovcnt, const uint8_t *from, si
 	}
 }
 
-static int md5_etag(const struct iovec *iov, int iovcnt, char etag[STORE_ETAG_MAX])
+int mem_md5_etag(const struct iovec *iov, int iovcnt, char etag[STORE_ETAG_MAX])
 {
 	uint8_t sum[STORE_MD5_BYTES];
 
@@ -162,8 +103,7 @@ static int md5_etag(const struct iovec *iov, int iovcnt, char etag[STORE_ETAG_MA
 	return 0;
 }
 
-/* A new object with room for size bytes, not yet in the store; NULL: no memory. */
-static struct mem_object *object_new(const char *key, uint64_t size, const char *commit)
+struct mem_object *mem_object_new(const char *key, uint64_t size, const char *commit)
 {
 	struct mem_object *object = calloc(1, sizeof(*object));
 
@@ -179,8 +119,7 @@ static struct mem_object *object_new(const char *key, uint64_t size, const char 
 	return NULL;
 }
 
-/* Moves *object in where cond allows it; *object is NULL after a success. The lock is held. */
-static int install(struct mem_store *m, struct mem_object **object, const struct store_cond *cond, struct store_meta *meta,
+int mem_install(struct mem_store *m, struct mem_object **object, const struct store_cond *cond, struct store_meta *meta,
 		   struct store_call *call)
 {
 	const char *key = (*object)->key;
@@ -218,7 +157,7 @@ static int mem_get(struct store *s, const char *key, struct store_range range, c
 	struct mem_store *m = mem_of(s);
 	uint64_t begin;
 	size_t length;
-	int rc = begin_call(m, key, call);
+	int rc = mem_begin_call(m, key, call);
 
 	*got = 0;
 	if (rc)
@@ -246,28 +185,28 @@ static int mem_put(struct store *s, const char *key, const struct iovec *iov, in
 {
 	struct mem_store *m = mem_of(s);
 	uint64_t size = store_iov_bytes(iov, iovcnt);
-	int rc = begin_call(m, key, call);
+	int rc = mem_begin_call(m, key, call);
 
 	if (rc)
 		return rc;
 	if (size > m->base.limits.put_max)
 		return store_fail(call, EFBIG, key, "larger than one put takes");
 
-	AUTO(auto_mem_object_free) struct mem_object *object = object_new(key, size, commit);
+	AUTO(auto_mem_object_free) struct mem_object *object = mem_object_new(key, size, commit);
 
 	if (!object)
 		return store_fail(call, ENOMEM, key, "out of memory");
-	gather(object->data, iov, iovcnt);
-	if (md5_etag(iov, iovcnt, object->meta.etag))
+	mem_gather(object->data, iov, iovcnt);
+	if (mem_md5_etag(iov, iovcnt, object->meta.etag))
 		return store_fail(call, EIO, key, "MD5 failed");
 	STORE_LOCKED(&m->lock);
-	return install(m, &object, cond, meta, call);
+	return mem_install(m, &object, cond, meta, call);
 }
 
 static int mem_head(struct store *s, const char *key, struct store_meta *meta, struct store_call *call)
 {
 	struct mem_store *m = mem_of(s);
-	int rc = begin_call(m, key, call);
+	int rc = mem_begin_call(m, key, call);
 
 	if (rc)
 		return rc;
@@ -321,7 +260,7 @@ static int mem_list(struct store *s, const char *prefix, char delimiter, const c
 	struct mem_store *m = mem_of(s);
 	const char *after = NULL;
 	bool after_is_prefix = false;
-	int rc = begin_call(m, NULL, call);
+	int rc = mem_begin_call(m, NULL, call);
 
 	*page = (struct store_page){ 0 };
 	if (rc)
@@ -358,7 +297,7 @@ static void remove_one(struct mem_store *m, const char *key)
 static int mem_remove(struct store *s, const char *const *keys, size_t count, int *results, struct store_call *call)
 {
 	struct mem_store *m = mem_of(s);
-	int first = begin_call(m, NULL, call);
+	int first = mem_begin_call(m, NULL, call);
 
 	if (!first && count > m->base.limits.delete_max)
 		first = store_fail(call, EINVAL, NULL, "more keys than one remove takes");
@@ -377,8 +316,7 @@ static int mem_remove(struct store *s, const char *const *keys, size_t count, in
 	return first;
 }
 
-/* Finds src for a copy. The lock is held. */
-static int find_source(struct mem_store *m, const char *src, const char *src_etag, const struct mem_object **object,
+int mem_find_source(struct mem_store *m, const char *src, const char *src_etag, const struct mem_object **object,
 		       struct store_call *call)
 {
 	*object = find(m, src);
@@ -394,324 +332,38 @@ static int mem_copy(struct store *s, const char *src, const char *src_etag, cons
 {
 	struct mem_store *m = mem_of(s);
 	const struct mem_object *from;
-	int rc = begin_call(m, src, call);
+	int rc = mem_begin_call(m, src, call);
 
 	if (!rc)
-		rc = begin_call(m, dst, call);
+		rc = mem_begin_call(m, dst, call);
 	if (rc)
 		return rc;
 	STORE_LOCKED(&m->lock);
-	rc = find_source(m, src, src_etag, &from, call);
+	rc = mem_find_source(m, src, src_etag, &from, call);
 	if (rc)
 		return rc;
 	if (from->meta.size > m->base.limits.copy_max)
 		return store_fail(call, EFBIG, src, "larger than one copy takes");
 
-	AUTO(auto_mem_object_free) struct mem_object *object = object_new(dst, from->meta.size, commit);
+	AUTO(auto_mem_object_free) struct mem_object *object = mem_object_new(dst, from->meta.size, commit);
 
 	if (!object)
 		return store_fail(call, ENOMEM, dst, "out of memory");
 	memcpy(object->data, from->data, from->meta.size);
-	if (md5_etag(&(struct iovec){ object->data, object->meta.size }, 1, object->meta.etag))
+	if (mem_md5_etag(&(struct iovec){ object->data, object->meta.size }, 1, object->meta.etag))
 		return store_fail(call, EIO, dst, "MD5 failed");
-	return install(m, &object, cond, meta, call);
-}
-
-static struct mem_upload **find_upload(struct mem_store *m, const char *key, const char *upload_id)
-{
-	struct mem_upload **at = &m->uploads;
-
-	while (*at && (strcmp((*at)->id, upload_id) != 0 || strcmp((*at)->key, key) != 0))
-		at = &(*at)->next;
-	return at;
-}
-
-static int mem_begin(struct store *s, const char *key, const char *commit, char upload_id[STORE_UPLOAD_MAX], struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	int rc = begin_call(m, key, call);
-
-	if (rc)
-		return rc;
-
-	AUTO(auto_mem_upload_free) struct mem_upload *upload = calloc(1, sizeof(*upload));
-
-	if (upload)
-		upload->key = strdup(key);
-	if (!upload || !upload->key)
-		return store_fail(call, ENOMEM, key, "out of memory");
-	if (copy_text(upload->commit, sizeof(upload->commit), commit ? commit : ""))
-		return store_fail(call, EINVAL, key, "not a commit id");
-	STORE_LOCKED(&m->lock);
-	snprintf(upload->id, sizeof(upload->id), "mem-%016llx", (unsigned long long)++m->uploads_ever);
-	memcpy(upload_id, upload->id, sizeof(upload->id));
-	upload->next = m->uploads;
-	m->uploads = upload;
-	upload = NULL;
-	return 0;
-}
-
-/* What a part's number and size must be, before any byte is touched. */
-static int part_check(const struct mem_store *m, const char *key, uint32_t number, uint64_t size, struct store_call *call)
-{
-	if (number < 1 || number > m->base.limits.parts_max)
-		return store_fail(call, EINVAL, key, "part number %u is not in 1..%u", number, m->base.limits.parts_max);
-	if (size > m->base.limits.part_max)
-		return store_fail(call, EFBIG, key, "larger than a part may be");
-	return 0;
-}
-
-static struct mem_part *part_new(uint32_t number, uint64_t size)
-{
-	struct mem_part *part = calloc(1, sizeof(*part));
-
-	if (!part)
-		return NULL;
-	part->part = (struct store_part){ .number = number, .size = size, .modified = clock_wall_s() };
-	part->data = malloc(size ? size : 1);
-	if (part->data)
-		return part;
-	free(part);
-	return NULL;
-}
-
-/* Moves *part into the upload, over one of the same number. The lock is held. */
-static int install_part(struct mem_store *m, const char *key, const char *upload_id, struct mem_part **part, struct store_part *out,
-			struct store_call *call)
-{
-	struct mem_upload *upload = *find_upload(m, key, upload_id);
-
-	if (!upload)
-		return store_fail(call, ENODATA, key, "no such upload");
-
-	struct mem_part **at = &upload->parts;
-
-	while (*at && (*at)->part.number < (*part)->part.number)
-		at = &(*at)->next;
-	(*part)->next = *at;
-	if (*at && (*at)->part.number == (*part)->part.number) {
-		(*part)->next = (*at)->next;
-		mem_part_free(*at);
-	}
-	*at = *part;
-	*out = (*part)->part;
-	*part = NULL;
-	return 0;
-}
-
-static int mem_part(struct store *s, const char *key, const char *upload_id, const struct iovec *iov, int iovcnt, struct store_part *part,
-		    struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	uint64_t size = store_iov_bytes(iov, iovcnt);
-	int rc = begin_call(m, key, call);
-
-	if (!rc)
-		rc = part_check(m, key, part->number, size, call);
-	if (rc)
-		return rc;
-
-	AUTO(auto_mem_part_free) struct mem_part *fresh = part_new(part->number, size);
-
-	if (!fresh)
-		return store_fail(call, ENOMEM, key, "out of memory");
-	gather(fresh->data, iov, iovcnt);
-	if (md5_etag(iov, iovcnt, fresh->part.etag))
-		return store_fail(call, EIO, key, "MD5 failed");
-	STORE_LOCKED(&m->lock);
-	return install_part(m, key, upload_id, &fresh, part, call);
-}
-
-static int mem_part_copy(struct store *s, const char *key, const char *upload_id, const char *src, const char *src_etag, uint64_t offset,
-			 uint64_t length, struct store_part *part, struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	const struct mem_object *from;
-	int rc = begin_call(m, src, call);
-
-	if (!rc)
-		rc = begin_call(m, key, call);
-	if (!rc)
-		rc = part_check(m, key, part->number, length, call);
-	if (rc)
-		return rc;
-	if (length > m->base.limits.copy_max)
-		return store_fail(call, EFBIG, src, "larger than one copy takes");
-	STORE_LOCKED(&m->lock);
-	rc = find_source(m, src, src_etag, &from, call);
-	if (rc)
-		return rc;
-	if (length == 0 || offset > from->meta.size || length > from->meta.size - offset)
-		return store_fail(call, EINVAL, src, "the range is not inside the object");
-
-	AUTO(auto_mem_part_free) struct mem_part *fresh = part_new(part->number, length);
-
-	if (!fresh)
-		return store_fail(call, ENOMEM, key, "out of memory");
-	memcpy(fresh->data, from->data + offset, length);
-	if (md5_etag(&(struct iovec){ fresh->data, length }, 1, fresh->part.etag))
-		return store_fail(call, EIO, key, "MD5 failed");
-	return install_part(m, key, upload_id, &fresh, part, call);
-}
-
-/* The upload's part that `wanted` names; NULL: there is none, or its bytes are others. from: where to look (numbers ascend). */
-static const struct mem_part *named_part(const struct mem_part *from, const struct store_part *wanted)
-{
-	while (from && from->part.number < wanted->number)
-		from = from->next;
-	return from && from->part.number == wanted->number && strcmp(from->part.etag, wanted->etag) == 0 ? from : NULL;
-}
-
-/* Checks the list against the upload as S3 does; *size: bytes of the object it makes. */
-static int check_parts(const struct mem_store *m, const struct mem_upload *upload, const struct store_part *parts, size_t count,
-		       uint64_t *size, struct store_call *call)
-{
-	*size = 0;
-	if (count == 0)
-		return store_fail(call, EINVAL, upload->key, "no parts");
-	for (size_t i = 0; i < count; i++) {
-		const struct mem_part *part = named_part(upload->parts, &parts[i]);
-
-		if (i && parts[i].number <= parts[i - 1].number)
-			return store_fail(call, EINVAL, upload->key, "parts are not in ascending order");
-		if (!part)
-			return store_fail(call, EINVAL, upload->key, "part %u was not sent, or has another ETag", parts[i].number);
-		if (i + 1 < count && part->part.size < m->base.limits.part_min)
-			return store_fail(call, EINVAL, upload->key, "part %u is smaller than parts may be", parts[i].number);
-		*size += part->part.size;
-	}
-	return *size > m->base.limits.object_max ? store_fail(call, EFBIG, upload->key, "larger than an object may be") : 0;
-}
-
-static void join_parts(struct mem_object *object, const struct mem_upload *upload, const struct store_part *parts, size_t count)
-{
-	uint8_t *out = object->data;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct mem_part *part = named_part(upload->parts, &parts[i]);
-
-		memcpy(out, part->data, part->part.size);
-		out += part->part.size;
-	}
-}
-
-static int mem_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts, size_t count,
-			const struct store_cond *cond, struct store_meta *meta, struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	uint64_t size;
-	int rc = begin_call(m, key, call);
-
-	if (rc)
-		return rc;
-	STORE_LOCKED(&m->lock);
-
-	struct mem_upload **at = find_upload(m, key, upload_id);
-
-	if (!*at)
-		return store_fail(call, ENODATA, key, "no such upload");
-	rc = check_parts(m, *at, parts, count, &size, call);
-	if (rc)
-		return rc;
-
-	AUTO(auto_mem_object_free) struct mem_object *object = object_new(key, size, (*at)->commit);
-
-	if (!object)
-		return store_fail(call, ENOMEM, key, "out of memory");
-	join_parts(object, *at, parts, count);
-	if (store_multipart_etag(parts, count, object->meta.etag))
-		return store_fail(call, EIO, key, "MD5 failed");
-	rc = install(m, &object, cond, meta, call);
-	if (rc)
-		return rc;
-
-	struct mem_upload *done = *at;
-
-	*at = done->next;
-	mem_upload_free(done);
-	return 0;
-}
-
-static int mem_abort(struct store *s, const char *key, const char *upload_id, struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	int rc = begin_call(m, key, call);
-
-	if (rc)
-		return rc;
-	STORE_LOCKED(&m->lock);
-
-	struct mem_upload **at = find_upload(m, key, upload_id);
-	struct mem_upload *gone = *at;
-
-	if (!gone)
-		return store_fail(call, ENODATA, key, "no such upload");
-	*at = gone->next;
-	mem_upload_free(gone);
-	return 0;
-}
-
-static int mem_list_parts(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	int rc = begin_call(m, key, call);
-
-	*parts = (struct store_parts){ 0 };
-	if (rc)
-		return rc;
-	STORE_LOCKED(&m->lock);
-
-	const struct mem_upload *upload = *find_upload(m, key, upload_id);
-	size_t count = 0;
-
-	if (!upload)
-		return store_fail(call, ENODATA, key, "no such upload");
-	for (const struct mem_part *part = upload->parts; part; part = part->next)
-		count++;
-	parts->parts = calloc(count ? count : 1, sizeof(*parts->parts));
-	if (!parts->parts)
-		return store_fail(call, ENOMEM, key, "out of memory");
-	for (const struct mem_part *part = upload->parts; part; part = part->next)
-		parts->parts[parts->count++] = part->part;
-	return 0;
-}
-
-static int mem_list_uploads(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call)
-{
-	struct mem_store *m = mem_of(s);
-	size_t count = 0;
-	int rc = begin_call(m, key, call);
-
-	*uploads = (struct store_uploads){ 0 };
-	if (rc)
-		return rc;
-	STORE_LOCKED(&m->lock);
-	for (const struct mem_upload *upload = m->uploads; upload; upload = upload->next)
-		count += strcmp(upload->key, key) == 0;
-	uploads->ids = calloc(count ? count : 1, sizeof(*uploads->ids));
-	for (const struct mem_upload *upload = m->uploads; uploads->ids && upload; upload = upload->next) {
-		if (strcmp(upload->key, key) != 0)
-			continue;
-		uploads->ids[uploads->count] = strdup(upload->id);
-		if (!uploads->ids[uploads->count])
-			break;
-		uploads->count++;
-	}
-	if (uploads->ids && uploads->count == count)
-		return 0;
-	store_uploads_free(uploads);
-	return store_fail(call, ENOMEM, key, "out of memory");
+	return mem_install(m, &object, cond, meta, call);
 }
 
 static int mem_probe(struct store *s, struct store_call *call)
 {
-	return begin_call(mem_of(s), NULL, call);
+	return mem_begin_call(mem_of(s), NULL, call);
 }
 
 static int mem_space(struct store *s, struct store_space *space, struct store_call *call)
 {
 	*space = (struct store_space){ 0 };
-	return begin_call(mem_of(s), NULL, call);
+	return mem_begin_call(mem_of(s), NULL, call);
 }
 
 static void mem_free(struct store *s)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "s3/store_impl.h"
+
+/* The memory store's own contract between mem_store.c (objects) and mem_upload.c (multipart uploads). */
+
+struct mem_object {
+	char *key;
+	uint8_t *data;
+	struct store_meta meta;
+};
+
+struct mem_part {
+	uint8_t *data;
+	struct store_part part;
+	struct mem_part *next; /* in order of number */
+};
+
+struct mem_upload {
+	char id[STORE_UPLOAD_MAX];
+	char *key;
+	char commit[STORE_COMMIT_HEX];
+	struct mem_part *parts;
+	struct mem_upload *next;
+};
+
+struct mem_store {
+	struct store base;
+	pthread_mutex_t lock; /* everything below */
+	struct mem_object **objects; /* in order of key */
+	size_t count, cap;
+	struct mem_upload *uploads;
+	uint64_t uploads_ever; /* makes their ids */
+};
+
+static inline struct mem_store *mem_of(struct store *s)
+{
+	return (struct mem_store *)s;
+}
+
+void mem_object_free(struct mem_object *object); /* NULL is legal; so below */
+DEFINE_AUTO(mem_object, mem_object_free)
+void mem_upload_free(struct mem_upload *upload);
+
+/* Resets call and checks cancellation and key (NULL: none): 0 or an error that is already told. */
+int mem_begin_call(struct mem_store *m, const char *key, struct store_call *call);
+/* A new object with room for size bytes, not yet in the store; NULL: no memory. */
+struct mem_object *mem_object_new(const char *key, uint64_t size, const char *commit);
+/* Moves *object in where cond allows it; *object is NULL after a success. The lock is held. */
+int mem_install(struct mem_store *m, struct mem_object **object, const struct store_cond *cond, struct store_meta *meta,
+		struct store_call *call);
+/* Finds src for a copy: ENOENT, ESTALE. The lock is held, and *object is good until it is let go. */
+int mem_find_source(struct mem_store *m, const char *src, const char *src_etag, const struct mem_object **object,
+		    struct store_call *call);
+void mem_gather(uint8_t *out, const struct iovec *iov, int iovcnt);
+int mem_md5_etag(const struct iovec *iov, int iovcnt, char etag[STORE_ETAG_MAX]); /* 0 or EIO */
+
+/* Operations of struct store_ops that mem_upload.c does. */
+int mem_begin(struct store *s, const char *key, const char *commit, char upload_id[STORE_UPLOAD_MAX], struct store_call *call);
+int mem_part(struct store *s, const char *key, const char *upload_id, const struct iovec *iov, int iovcnt, struct store_part *part,
+	     struct store_call *call);
+int mem_part_copy(struct store *s, const char *key, const char *upload_id, const char *src, const char *src_etag, uint64_t offset,
+		  uint64_t length, struct store_part *part, struct store_call *call);
+int mem_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts, size_t count,
+		 const struct store_cond *cond, struct store_meta *meta, struct store_call *call);
+int mem_abort(struct store *s, const char *key, const char *upload_id, struct store_call *call);
+int mem_list_parts(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call);
+int mem_list_uploads(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call);
