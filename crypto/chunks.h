@@ -13,12 +13,13 @@
 #define RECORD_BYTES (CHUNK_BYTES + RECORD_EXTRA)
 #define TRAILER_BYTES 256u
 #define OBJECT_EXTRA (HEADER_BYTES + TRAILER_BYTES)
+#define PLAIN_SIZE_MAX (UINT64_C(1) << 47) /* 128 TiB: keeps the records under one key below 2^32; format.md §4 */
 
 enum chunk_kind { CHUNK_INNER = 0, CHUNK_LAST = 1, CHUNK_TRAILER = 2 };
 
 /* Number of chunks of a file of that size: max(1, ceil(size/65536)). */
 uint64_t chunk_count(uint64_t plain_size);
-/* Length of the object of a file of that size; ERANGE over 2^62. */
+/* Length of the object of a file of that size; 0 for a size over PLAIN_SIZE_MAX, which no object can hold. */
 uint64_t object_length(uint64_t plain_size);
 /* Size of the file in an object of that length: 0, or EBADMSG where no file can have it. */
 int plain_size_of(uint64_t object_len, uint64_t *plain_size);
@@ -28,8 +29,9 @@ uint64_t trailer_offset(uint64_t plain_size);
 /* Plain bytes of chunk k of a file of that size (0 for the one chunk of an empty file). */
 uint32_t chunk_plain_len(uint64_t plain_size, uint64_t k);
 
-/* Encrypts len <= 65536 bytes in place with a fresh random nonce. */
+/* Encrypts len <= 65536 bytes in place with a fresh random nonce. EINVAL over that; ENOMEM. */
 int chunk_seal(const struct object_key *key, uint64_t k, enum chunk_kind kind, uint8_t nonce[12], uint8_t *data, size_t len, uint8_t tag[16]);
-/* In place; EBADMSG: damaged, moved, or of another object or kind; data is then zeros. */
+/* In place; EBADMSG: damaged, moved, or of another object or kind. ENOMEM and EINVAL (len) say nothing about the record. Data is zeros after
+ * any error but EINVAL. */
 int MUST_CHECK chunk_open(const struct object_key *key, uint64_t k, enum chunk_kind kind, const uint8_t nonce[12], uint8_t *data, size_t len,
 			  const uint8_t tag[16]);

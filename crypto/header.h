@@ -31,11 +31,13 @@ enum header_verdict {
 	HEADER_FOREIGN,   /* no magic of ours: not an object of this program */
 	HEADER_VERSION,   /* ours, but of a version, suite or chunk size this program does not know */
 	HEADER_NO_KEY,    /* ours, but no slot is for our key; key_id tells whose slot 0 is */
-	HEADER_DAMAGED    /* commitment, MAC, reserved bytes, slot count or wrap do not fit */
+	HEADER_DAMAGED,   /* commitment, MAC, reserved bytes, slot count or wrap do not fit */
+	HEADER_FAILED     /* could not look (no memory): says nothing about the object; EIO, and never "damaged" */
 };
 
 /* Checks in this order: magic, version/suite/chunk/length, slot count, unwrap, commitment, MAC, reserved bytes. *out is filled on
- * HEADER_OK only. slot0_id (may be NULL) is filled from HEADER_NO_KEY on. May derive a key (0.2 s) for a passphrase. */
+ * HEADER_OK only. slot0_id (may be NULL) is slot 0's key id on HEADER_OK, HEADER_NO_KEY and HEADER_DAMAGED, as it stands there (not
+ * authenticated but on HEADER_OK), else zeros. May derive a key (0.3 s a slot) for a passphrase. */
 enum header_verdict header_open(struct keyring *keys, const uint8_t in[HEADER_BYTES], struct object_key *out, uint8_t slot0_id[KEY_ID]);
 /* Only the magic, for listings and tools: 1 when it is there. */
 int header_has_magic(const uint8_t *in, size_t len);
