@@ -78,7 +78,7 @@ struct fault_rule {
 	void *arg;
 };
 int fault_store_new(struct store *below, struct store **out);
-int fault_store_add(struct store *fault, const struct fault_rule *rule); /* copied; ENOMEM */
+int fault_store_add(struct store *fault, const struct fault_rule *rule); /* copied; ENOMEM; EINVAL: a rule that cannot act */
 void fault_store_clear(struct store *fault);                            /* also lets go of held calls */
 void fault_store_release(struct store *fault);                          /* lets go of held calls; HOLD rules stay */
 unsigned fault_store_hits(struct store *fault);                         /* how often any rule has acted */
