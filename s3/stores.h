@@ -41,7 +41,8 @@ struct retry_config {
 	uint32_t base_ms, cap_ms; /* backoff: uniform in 0..min(cap, base << try); 0: 100 and 20000 */
 	uint32_t data_ms;         /* give up a data call after this long without success; 0: 120000 */
 	uint32_t meta_ms;         /* the same for metadata calls; 0: 30000 */
-	uint32_t tokens;          /* retry budget: a retry takes 5 (network errors 10), a success gives 1 back; 0: 500 */
+	uint32_t tokens;          /* retry budget: a retry takes 5 (network errors 10), a success gives 1 back; without tokens the next try
+	                             waits half of cap_ms or more, whichever try it is: only a deadline ends a call; 0: 500 */
 };
 int retry_store_new(struct store *below, const struct retry_config *config, struct store **out);
 
