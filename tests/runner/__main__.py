@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from builds import BUILDS, Builds
+from cases import Scenarios
 from fuzzing import fuzz
 from process import run
 from report import Report
-from scenarios import Scenarios
 
 ROOT = Path(__file__).resolve().parents[2]
 LAWS = ["includes", "headers", "banned", "sizes", "texts", "selftest"]
@@ -36,15 +36,17 @@ def laws(report):
             report.add(name, "ok" if result.code == 0 else "FAIL", result.seconds, output=result.output)
 
 
-def units(builds, report):
+def units(builds, report, maybe):
     for build, prefix in (("gcc", "unit"), ("asan", "asan"), ("tsan", "tsan")):
-        if maybe(report, prefix) and builds.make(build):
+        if maybe(prefix) and builds.make(build):
             builds.unit_tests(build, prefix)
 
 
-def maybe(report, prefix):
-    """May a test whose name begins with prefix/ be wanted? Names are not known before the build, so be generous."""
-    return not report.only.pattern or report.only.pattern.startswith(prefix) or report.wants(f"{prefix}/") or "/" not in report.only.pattern
+def guesser(report, known):
+    """A question: may a test PREFIX/... be wanted? The names of unit tests and fuzz targets are not known before the build, so
+    where the pattern holds for no name that is known, any of them may be meant."""
+    unknown = not any(report.wants(name) for name in known)
+    return lambda prefix: unknown or report.wants(f"{prefix}/")
 
 
 def servers(report):
@@ -69,11 +71,12 @@ def main():
         print("\n".join(scenarios.names()))
         return 0
 
+    maybe = guesser(report, [f"law/{law}" for law in LAWS] + [f"build/{name}" for name in BUILDS] + scenarios.names())
     laws(report)
-    units(builds, report)
+    units(builds, report, maybe)
     if report.wants("build/clang"):
         builds.make("clang")
-    if maybe(report, "fuzz") and builds.make("fuzz"):
+    if maybe("fuzz") and builds.make("fuzz"):
         fuzz(ROOT, builds.path("fuzz"), report, 60 if args.long else 5)
     if scenarios.wanted():
         cache = servers(report)

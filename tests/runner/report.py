@@ -28,8 +28,8 @@ class Report:
             print(f"{state:4} {seconds:7.1f}s  {name}{f'  ({reason})' if reason else ''}", flush=True)
             if state == "FAIL":
                 self.failed.append(name)
-                tail = output.splitlines()[-80:]
-                print("\n".join("      | " + line for line in tail), flush=True)
+                tail = output.splitlines()[-30:]
+                print("\n".join("      | " + line[:300] for line in tail), flush=True)
 
     def log_file(self, name: str) -> Path:
         return self.logs / (re.sub(r"[^A-Za-z0-9._-]+", "_", name) + ".log")
