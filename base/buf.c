@@ -57,7 +57,7 @@ static int reserve(struct buf *b, size_t n)
 	if (b->len + n <= b->cap)
 		return 0;
 
-	size_t cap = max_size(max_size(64, b->cap * 2), b->len + n);
+	size_t cap = min_size(max_size(max_size(64, b->cap * 2), b->len + n), b->max);
 	uint8_t *grown = malloc(cap);
 
 	if (!grown)

@@ -15,7 +15,7 @@
  *   no thread of the pool exists any more (their thread-local destructors have run). */
 
 #define STACK_BYTES (256 * 1024)
-#define IDLE_MS 5000
+#define IDLE_MS 2000
 
 struct job {
 	void (*fn)(void *arg);
