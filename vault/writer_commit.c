@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a file durable: which plan, what is gathered, what is published, and what is true afterwards.
+ *
+ * plan      when
+ * attrs     nothing but attributes changed: a new trailer behind the same chunks
+ * put       the file is at most one part and no upload runs: one request, a new DEK
+ * finish    an upload runs: the parts that are left, then Complete
+ * grow      more than a part, only growth since our own last commit: its full chunks are carried inside the store
+ * rewrite   everything else: a new DEK, every part from overlay, base and zeros
+ *
+ * One thread owns the writer (busy) and makes all requests without the lock. */
+#include "vault/writer_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "vault/tree.h"
+
+#include <errno.h>
+
+void writer_drop_content(struct writer *w)
+{
+	overlay_clear(&w->over);
+	stream_orphan(w);
+}
+
+void writer_fail(struct writer *w, int error, const char *what)
+{
+	if (w->error)
+		return;
+	w->error = error == ENOSPC || error == EFBIG || error == EDQUOT ? error : EIO;
+	log_path(LOG_ERROR, "commit", w->path, "NOT SAVED: %s: %s; it stays an error until the file is written anew", what, strerror(error));
+	writer_drop_content(w);
+	if (w->run)
+		run_path_failed(w->run, w->path, error);
+}
+
+int writer_run(struct writer *w)
+{
+	char tenant[PATH_CAP];
+	struct run *run = NULL;
+	int rc;
+
+	path_tenant(tenant, w->path);
+	rc = run_of(w->v, tenant, &run);
+	if (!rc) {
+		pthread_mutex_lock(&w->lock);
+		w->run = run;
+		pthread_mutex_unlock(&w->lock);
+		rc = run_may_publish(run);
+	}
+	return rc;
+}
+
+/* ---- gathering: plain chunks of the file as slabs */
+
+struct gathered {
+	struct slab **slabs;
+	uint32_t count;
+	bool token; /* the commit token is held: scratch slabs are taken from SLAB_COMMIT */
+};
+
+static void ungather(struct writer *w, struct gathered *g)
+{
+	for (uint32_t i = 0; i < g->count; i++)
+		slab_give(w->v->slabs, g->slabs[i]);
+	free(g->slabs);
+	if (g->token)
+		slab_commit_unlock(w->v->slabs);
+	*g = (struct gathered){ 0 };
+}
+
+/* Bytes of chunk k that the base still gives, of the len that the file has there. */
+static uint32_t base_part(const struct writer *w, uint64_t k, uint32_t len)
+{
+	uint64_t start = k * CHUNK_BYTES;
+
+	return w->base && start < w->base_limit ? (uint32_t)min_u64(len, w->base_limit - start) : 0;
+}
+
+static bool needs_scratch(const struct writer *w, uint64_t first, uint32_t count)
+{
+	for (uint64_t k = first; k < first + count; k++)
+		if (!overlay_has(&w->over, k))
+			return true;
+	return false;
+}
+
+/* A deadline that moves while the mount makes progress. */
+static int take_token(struct vault *v)
+{
+	for (;;) {
+		int rc = slab_commit_lock(v->slabs, clock_mono_ms() + 1000);
+
+		if (rc != ETIMEDOUT || clock_mono_ms() - vault_last_progress(v) > v->config.data_timeout_ms)
+			return rc;
+	}
+}
+
+static struct slab *take_scratch(struct vault *v)
+{
+	int64_t since = clock_mono_ms();
+
+	for (;;) {
+		struct slab *s = slab_take(v->slabs, SLAB_COMMIT);
+
+		if (s || clock_mono_ms() - max_u64((uint64_t)since, (uint64_t)vault_last_progress(v)) > v->config.data_timeout_ms)
+			return s;
+		slab_wait(v->slabs, SLAB_COMMIT, clock_mono_ms() + 1000);
+	}
+}
+
+/* A chunk the overlay holds, made whole in place. */
+static int gather_held(struct writer *w, uint64_t k, uint32_t len, struct slab **out)
+{
+	AUTO_FREE uint8_t *old = NULL;
+	uint32_t from_base = base_part(w, k, len);
+
+	if (from_base && !overlay_covers(&w->over, k * CHUNK_BYTES, from_base)) {
+		size_t got = 0;
+
+		old = malloc(CHUNK_BYTES);
+		if (!old)
+			return ENOMEM;
+
+		int rc = object_read(w->v, w->base, k * CHUNK_BYTES, from_base, old, &got);
+
+		if (rc || got != from_base)
+			return rc ? rc : EBADMSG;
+	}
+	overlay_fill(&w->over, k, len, old, old ? from_base : 0);
+	if (old)
+		explicit_bzero(old, CHUNK_BYTES);
+	*out = overlay_detach(&w->over, k);
+	return 0;
+}
+
+/* Chunks first.. that the overlay does not hold, as long as they follow each other: from the base in one request, or zeros. */
+static int gather_missing(struct writer *w, uint64_t size, uint64_t first, uint32_t count, struct slab **out)
+{
+	uint32_t from_base = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		out[i] = take_scratch(w->v);
+		if (!out[i])
+			return ETIMEDOUT;
+		if (base_part(w, first + i, CHUNK_BYTES))
+			from_base = i + 1;
+	}
+	for (uint32_t at = 0; at < from_base; at += 128) {
+		int rc = object_read_chunks(w->v, w->base, first + at, (unsigned)min_u64(128, from_base - at), out + at);
+
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t len = chunk_plain_len(size, first + i), valid = base_part(w, first + i, len);
+
+		memset(out[i]->data + valid, 0, len - valid);
+	}
+	return 0;
+}
+
+static int gather(struct writer *w, uint64_t size, uint64_t first, uint32_t count, struct gathered *g)
+{
+	int rc = 0;
+
+	*g = (struct gathered){ .slabs = calloc(count, sizeof(struct slab *)) };
+	if (!g->slabs)
+		return ENOMEM;
+	if (needs_scratch(w, first, count)) {
+		rc = take_token(w->v);
+		g->token = !rc;
+	}
+	while (!rc && g->count < count) {
+		uint64_t k = first + g->count;
+		uint32_t run = 0;
+
+		while (g->count + run < count && !overlay_has(&w->over, k + run))
+			run++;
+		if (run) {
+			rc = gather_missing(w, size, k, run, g->slabs + g->count);
+			g->count += run; /* what could not be taken is NULL, and given back as such */
+		} else {
+			rc = gather_held(w, k, chunk_plain_len(size, k), &g->slabs[g->count]);
+			g->count++;
+		}
+	}
+	if (rc)
+		ungather(w, g);
+	return rc;
+}
+
+/* ---- publishing */
+
+/* What this commit replaces. */
+static int condition(struct writer *w, const char *key, struct store_cond *cond)
+{
+	bool was_waiting = false;
+	int rc = tree_claim_key(w->v, key, &was_waiting);
+
+	*cond = (struct store_cond){ 0 };
+	if (rc || was_waiting) /* the old object was ours to remove: whatever stands there now may go */
+		return rc;
+	if (w->stands) {
+		struct object_place place;
+
+		object_place(w->stands, &place);
+		copy_text(cond->if_match, sizeof(cond->if_match), place.etag);
+	} else {
+		cond->if_none_match = true;
+	}
+	return 0;
+}
+
+struct second_look {
+	struct writer *w;
+	char key[PATH_CAP];
+	bool used;
+};
+
+/* Another's object stands there. Content that owes nothing to the old object may replace one that was there before our open. */
+static int second_look(void *arg, struct store_cond *cond)
+{
+	struct second_look *look = arg;
+	struct writer *w = look->w;
+	struct store_meta there;
+
+	if (look->used || w->base)
+		return ESTALE;
+	look->used = true;
+
+	int rc = w->v->store->ops->head(w->v->store, look->key, &there, NULL);
+
+	if (rc == ENOENT) {
+		*cond = (struct store_cond){ .if_none_match = true };
+		return 0;
+	}
+	if (rc || there.modified >= w->opened_s)
+		return ESTALE;
+	*cond = (struct store_cond){ 0 };
+	copy_text(cond->if_match, sizeof(cond->if_match), there.etag);
+	return 0;
+}
+
+struct commit {
+	struct trailer trailer;
+	struct object_key key;
+	struct store_cond cond;
+	struct store_meta meta;
+	struct second_look look;
+	struct object_end end;
+	uint64_t chunks;
+};
+
+static int commit_put(struct writer *w, struct commit *c, enum writer_keep keep)
+{
+	struct gathered g;
+	int rc = gather(w, c->end.size, 0, (uint32_t)c->chunks, &g);
+
+	if (!rc)
+		rc = object_key_new(&c->key);
+	if (!rc)
+		rc = upload_put(w->v, w->path, &c->key, g.slabs, &c->end, &c->cond, second_look, &c->look, &c->meta);
+	if (!rc && keep == WRITER_KEEP && upload_unseal(&c->key, g.slabs, c->end.size) == 0) {
+		for (uint32_t i = 0; i < g.count; i++) {
+			uint32_t len = chunk_plain_len(c->end.size, i);
+
+			if (len && g.slabs[i]->side == SLAB_WRITE && overlay_attach_clean(&w->over, i, g.slabs[i], len) == 0)
+				g.slabs[i] = NULL;
+		}
+	}
+	ungather(w, &g);
+	return rc;
+}
+
+/* Sends one part that is left: by the pool where the overlay holds all of it, here where it must be gathered. */
+static int send_left(struct writer *w, struct stream *s, uint32_t index, const struct commit *c)
+{
+	struct stream_part *part = &s->parts[index];
+	uint32_t count = (uint32_t)min_u64(part->count, c->chunks - part->first);
+	bool last = part->first + count == c->chunks;
+	const struct object_end *end = last ? &c->end : NULL;
+	uint64_t bytes = min_u64(c->end.size, (part->first + count) * CHUNK_BYTES) - part->first * CHUNK_BYTES;
+	int rc;
+
+	if (bytes && overlay_covers(&w->over, part->first * CHUNK_BYTES, (size_t)bytes)) {
+		pthread_mutex_lock(&w->lock);
+		rc = stream_submit(w, s, index, count, end);
+		pthread_mutex_unlock(&w->lock);
+		return rc;
+	}
+
+	struct gathered g;
+
+	rc = gather(w, c->end.size, part->first, count, &g);
+	if (!rc)
+		rc = stream_send_now(w, s, index, g.slabs, count, end);
+	ungather(w, &g);
+	pthread_mutex_lock(&w->lock);
+	part->state = PART_SENT;
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+static int wait_jobs(struct writer *w, struct stream *s)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	while (s->jobs)
+		pthread_cond_wait(&w->changed, &w->lock);
+	rc = s->error;
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+static int commit_parts(struct writer *w, struct stream *s, struct commit *c)
+{
+	int rc = stream_plan_to(w, s, c->chunks - 1);
+
+	/* The trailer is encrypted with the commit id that the upload's metadata already carries. */
+	memcpy(c->trailer.commit_id, upload_commit_id(s->upload), sizeof(c->trailer.commit_id));
+	c->key = *upload_key(s->upload);
+	for (uint32_t i = 0; i < s->count && !rc && s->parts[i].first < c->chunks; i++)
+		if (s->parts[i].state == PART_OPEN)
+			rc = send_left(w, s, i, c);
+
+	int sent = wait_jobs(w, s);
+
+	rc = rc ? rc : sent;
+	return rc ? rc : upload_complete(s->upload, c->end.size, &c->cond, second_look, &c->look, &c->meta);
+}
+
+/* An upload for a file that has none yet. EAGAIN from growth means that it must be rewritten. */
+static int begin_stream(struct writer *w)
+{
+	bool grow = stream_may_grow(w);
+
+	for (;;) {
+		int rc;
+
+		pthread_mutex_lock(&w->lock);
+		rc = stream_new(w, grow);
+		pthread_mutex_unlock(&w->lock);
+		if (!rc)
+			rc = stream_begin(w, w->stream);
+		if (!rc) {
+			w->stream->begun = true;
+			return 0;
+		}
+		if (rc != EAGAIN || !grow)
+			return rc;
+		pthread_mutex_lock(&w->lock);
+		stream_orphan(w);
+		pthread_mutex_unlock(&w->lock);
+		grow = false;
+	}
+}
+
+static int commit_upload(struct writer *w, struct commit *c)
+{
+	int rc = w->stream ? 0 : begin_stream(w);
+
+	return rc ? rc : commit_parts(w, w->stream, c);
+}
+
+/* ---- what is true afterwards */
+
+static int committed(struct writer *w, struct commit *c, const char *key)
+{
+	struct object *made = object_made(w->v, key, &c->key, &c->trailer, &c->meta);
+
+	if (!made)
+		return ENOMEM;
+	if (w->stream) {
+		stream_free(w->stream);
+		w->stream = NULL;
+		overlay_clear(&w->over);
+	}
+	object_unref(w->base);
+	object_unref(w->stands);
+	w->base = made;
+	w->stands = object_ref(made);
+	w->base_limit = w->committed_size = c->end.size;
+	w->licence = true;
+	w->touched = w->dirty = w->replaces = false;
+	if (w->run)
+		run_path_mended(w->run, w->path);
+	if (w->unlinked) /* the name was removed while its last bytes were on their way */
+		tree_remove_later(w->v, w->path, false);
+	return 0;
+}
+
+static int publish(struct writer *w, struct commit *c, enum writer_keep keep)
+{
+	uint64_t one_part = (uint64_t)w->v->writers->plan.chunks * CHUNK_BYTES;
+	int rc = writer_run(w);
+
+	if (!rc)
+		rc = path_key(&w->v->rules, c->look.key, w->path, false);
+	if (!rc)
+		rc = condition(w, c->look.key, &c->cond);
+	if (rc)
+		return rc;
+	if (!w->stream && c->end.size <= one_part)
+		return commit_put(w, c, keep);
+	return commit_upload(w, c);
+}
+
+static int commit_attrs(struct writer *w)
+{
+	struct object_place place;
+	struct object *base = w->base;
+	struct trailer t;
+
+	object_attrs(base, &t);
+	t.mode = w->attrs.mode;
+	t.uid = w->attrs.uid;
+	t.gid = w->attrs.gid;
+	t.mtime = w->attrs.mtime;
+	w->attrs_dirty = false;
+	pthread_mutex_unlock(&w->lock);
+	object_place(base, &place);
+
+	int rc = writer_run(w);
+
+	if (!rc)
+		rc = object_rewrite(w->v, base, place.key, &t, NULL);
+	pthread_mutex_lock(&w->lock);
+	if (rc == ESTALE || rc == ENOENT) {
+		log_path(LOG_WARN, "attrs", w->path, "mode, owner or time not changed: another writer's file stands there now");
+		return 0;
+	}
+	if (rc) {
+		w->attrs_dirty = true;
+		log_path(LOG_ERROR, "attrs", w->path, "mode, owner or time could not be stored: %s", strerror(rc));
+	}
+	return rc ? EIO : 0;
+}
+
+int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_keep keep)
+{
+	struct commit c = { .look = { .w = w } };
+
+	while (w->stream && w->stream->jobs)
+		pthread_cond_wait(&w->changed, &w->lock);
+	if (w->unlinked)
+		return 0;
+	if (w->stream && w->stream->error)
+		writer_fail(w, w->stream->error, "a part could not be stored");
+	if (w->error)
+		return w->error;
+	if (!w->dirty)
+		return w->attrs_dirty && w->base ? commit_attrs(w) : 0;
+
+	trailer_fresh(w->v, &c.trailer, w->attrs.type, state, w->attrs.mode, w->attrs.uid, w->attrs.gid);
+	c.trailer.mtime = w->attrs.mtime;
+	c.trailer.size = w->size;
+	c.end = (struct object_end){ w->size, &c.trailer };
+	c.chunks = chunk_count(w->size);
+	w->attrs_dirty = false;
+	pthread_mutex_unlock(&w->lock);
+
+	int rc = publish(w, &c, keep);
+
+	pthread_mutex_lock(&w->lock);
+	if (!rc)
+		rc = committed(w, &c, c.look.key);
+	object_key_wipe(&c.key);
+	if (rc)
+		writer_fail(w, rc == ESTALE ? EIO : rc, rc == ESTALE ? "another writer's file stands there now" : "the store did not take it");
+	return w->error;
+}
+
+int writer_commit(struct writer *w, enum trailer_state state, enum writer_keep keep)
+{
+	pthread_mutex_lock(&w->lock);
+	writer_take(w);
+
+	int rc = writer_commit_busy(w, state, keep);
+
+	if (keep == WRITER_DROP && !w->dirty)
+		overlay_drop_clean(&w->over);
+	writer_give(w);
+	return rc;
+}
+
+/* ---- the close of a process that is not the opener */
+
+/* The tail that is no complete part yet goes as a provisional last part: its bytes are in the store and verified, and stay here in plain. */
+static int send_tail(struct writer *w, struct stream *s, struct commit *c)
+{
+	uint32_t index = s->count - 1;
+	struct stream_part *part = &s->parts[index];
+	uint32_t count = (uint32_t)(c->chunks - part->first);
+	struct gathered g = { .slabs = calloc(count, sizeof(struct slab *)) };
+	int rc = g.slabs ? take_token(w->v) : ENOMEM;
+
+	g.token = g.slabs && !rc;
+	for (; !rc && g.count < count; g.count++) {
+		uint64_t k = part->first + g.count;
+		uint32_t len = chunk_plain_len(c->end.size, k);
+
+		g.slabs[g.count] = take_scratch(w->v);
+		if (!g.slabs[g.count]) {
+			rc = ETIMEDOUT;
+			break;
+		}
+		memset(g.slabs[g.count]->data, 0, len);
+		overlay_read(&w->over, k * CHUNK_BYTES, len, g.slabs[g.count]->data);
+	}
+	if (!rc)
+		rc = stream_send_now(w, s, index, g.slabs, count, &c->end);
+	ungather(w, &g);
+	return rc;
+}
+
+static int send_busy(struct writer *w, enum trailer_state state)
+{
+	struct stream *s = w->stream;
+	struct commit c = { .look = { .w = w } };
+	int rc = stream_plan_to(w, s, w->size / CHUNK_BYTES);
+
+	if (rc)
+		return rc;
+	trailer_fresh(w->v, &c.trailer, w->attrs.type, state, w->attrs.mode, w->attrs.uid, w->attrs.gid);
+	memcpy(c.trailer.commit_id, upload_commit_id(s->upload), sizeof(c.trailer.commit_id));
+	c.trailer.mtime = w->attrs.mtime;
+	c.trailer.size = w->size;
+	c.end = (struct object_end){ w->size, &c.trailer };
+	c.chunks = chunk_count(w->size);
+	pthread_mutex_unlock(&w->lock);
+	rc = send_tail(w, s, &c);
+	pthread_mutex_lock(&w->lock);
+	if (!rc) {
+		s->tail_from = s->parts[s->count - 1].first * CHUNK_BYTES;
+		s->tail_to = w->size;
+	}
+	return rc;
+}
+
+int writer_send(struct writer *w, enum trailer_state state)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&w->lock);
+	writer_take(w);
+	while (w->stream && w->stream->jobs)
+		pthread_cond_wait(&w->changed, &w->lock);
+
+	bool grown = w->size >= w->committed_size + w->committed_size / 2;
+
+	if (w->error || !w->stream || !w->stream->begun || w->stream->error || grown || w->unlinked)
+		rc = writer_commit_busy(w, state, WRITER_KEEP);
+	else if (w->stream->tail_to != w->size)
+		rc = send_busy(w, state);
+	if (rc && !w->error)
+		writer_fail(w, rc, "a part could not be stored");
+	rc = w->error;
+	writer_give(w);
+	return rc;
+}
+
+/* ---- rename */
+
+static int set_path(struct writer *w, const char *to)
+{
+	char *path = strdup(to);
+
+	if (!path)
+		return ENOMEM;
+	free(w->path);
+	w->path = path;
+	return 0;
+}
+
+/* Nothing was sent yet: the commit itself goes to the new name, and the old object, if any, is removed after it. */
+static int commit_as(struct writer *w, const char *to, struct object *over)
+{
+	AUTO_FREE char *from = strdup(w->path);
+	struct object *old = w->stands;
+	int rc = from ? set_path(w, to) : ENOMEM;
+
+	if (rc)
+		return rc;
+	w->stands = object_ref(over);
+	rc = writer_commit_busy(w, STATE_OPEN, WRITER_KEEP);
+	if (rc) {
+		object_unref(w->stands);
+		w->stands = old;
+		if (w->run)
+			run_path_mended(w->run, to);
+		if (set_path(w, from) == 0 && w->run)
+			run_path_failed(w->run, from, rc);
+		return rc;
+	}
+	if (old)
+		rc = tree_remove_later(w->v, from, false);
+	object_unref(old);
+	return rc;
+}
+
+static int move_object(struct writer *w, const char *to, struct object *over)
+{
+	struct object *o = object_ref(w->base);
+	struct store_cond cond = { .if_none_match = !over };
+	char key[PATH_CAP];
+	struct object_place place;
+	struct trailer t;
+	int rc = path_key(&w->v->rules, key, to, false);
+	bool attrs = w->attrs_dirty, was_waiting = false;
+
+	object_attrs(o, &t);
+	t.mode = w->attrs.mode;
+	t.uid = w->attrs.uid;
+	t.gid = w->attrs.gid;
+	t.mtime = w->attrs.mtime;
+	if (over) {
+		object_place(over, &place);
+		copy_text(cond.if_match, sizeof(cond.if_match), place.etag);
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (!rc)
+		rc = writer_run(w);
+	if (!rc)
+		rc = tree_claim_key(w->v, key, &was_waiting);
+	if (!rc)
+		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, was_waiting ? NULL : &cond);
+	if (!rc)
+		rc = tree_remove_later(w->v, w->path, false);
+	pthread_mutex_lock(&w->lock);
+	object_unref(o);
+	if (!rc)
+		rc = set_path(w, to);
+	if (!rc && attrs)
+		w->attrs_dirty = false;
+	return rc;
+}
+
+int writer_rename(struct writer *w, const char *to, struct object *over)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&w->lock);
+	writer_take(w);
+	if (w->error) {
+		rc = w->error;
+	} else if (w->dirty && !w->stream) {
+		rc = commit_as(w, to, over);
+	} else {
+		if (w->dirty)
+			rc = writer_commit_busy(w, STATE_OPEN, WRITER_KEEP);
+		if (!rc)
+			rc = move_object(w, to, over);
+	}
+	writer_give(w);
+	return rc;
+}
