@@ -139,7 +139,7 @@ static PRINTF_LIKE(4, 0) void log_args(enum log_level level, const char *topic, 
 	char message[MESSAGE_MAX];
 
 	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)
-		(void)copy_text(message, sizeof(message), fmt);
+		message[0] = '\0';
 	write_line(level, topic, path, message);
 	errno = saved;
 }

@@ -32,6 +32,7 @@ struct slabs {
 	void *on_free_arg;
 	bool token_held;
 	struct waiter *token_first, **token_last;
+	uint32_t token_waiters;
 };
 
 struct slabs *slabs_new(uint32_t total, const uint32_t floor[SLAB_SIDES])
@@ -195,7 +196,7 @@ void slabs_on_free(struct slabs *s, void (*fn)(void *arg), void *arg)
 void slabs_stats(struct slabs *s, struct slab_stats *out)
 {
 	pthread_mutex_lock(&s->lock);
-	*out = (struct slab_stats){ .total = s->total, .peak = s->peak, .refused = s->refused };
+	*out = (struct slab_stats){ .total = s->total, .peak = s->peak, .refused = s->refused, .token_waiters = s->token_waiters };
 	memcpy(out->used, s->used, sizeof(out->used));
 	memcpy(out->floor, s->floor, sizeof(out->floor));
 	pthread_mutex_unlock(&s->lock);
@@ -221,10 +222,12 @@ static int queue_for_token(struct slabs *s, int64_t deadline_ms)
 	cond_init_mono(&me.wake);
 	*s->token_last = &me;
 	s->token_last = &me.next;
+	s->token_waiters++;
 	while (!me.granted && rc != ETIMEDOUT)
 		rc = cond_wait_until(&me.wake, &s->lock, deadline_ms);
 	if (!me.granted)
 		leave_queue(s, &me);
+	s->token_waiters--;
 	pthread_cond_destroy(&me.wake);
 	return me.granted ? 0 : ETIMEDOUT;
 }

@@ -48,6 +48,7 @@ void slabs_on_free(struct slabs *s, void (*fn)(void *arg), void *arg);
 struct slab_stats {
 	uint32_t total, used[SLAB_SIDES], floor[SLAB_SIDES], peak; /* slabs */
 	uint64_t refused;                                          /* takes answered NULL, ever */
+	uint32_t token_waiters;                                    /* threads that wait for the commit token now */
 };
 void slabs_stats(struct slabs *s, struct slab_stats *out);
 

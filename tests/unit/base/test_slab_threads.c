@@ -137,6 +137,18 @@ static void *ask(void *arg)
 	return NULL;
 }
 
+static void wait_for_waiters(struct slabs *s, uint32_t n)
+{
+	int64_t deadline = SOON;
+	struct slab_stats stats;
+
+	for (slabs_stats(s, &stats); stats.token_waiters != n; slabs_stats(s, &stats)) {
+		assert_true(clock_mono_ms() < deadline);
+		clock_sleep_ms(1);
+	}
+}
+
+/* They come one after another; those with little patience give up, then the others are served in their order. */
 static void run_askers(struct slabs *s, struct asker *askers, size_t n)
 {
 	atomic_int turn = 0;
@@ -146,7 +158,7 @@ static void run_askers(struct slabs *s, struct asker *askers, size_t n)
 		askers[i].slabs = s;
 		askers[i].turn = &turn;
 		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
-		clock_sleep_ms(15); /* it is in the queue before the next one asks */
+		wait_for_waiters(s, (uint32_t)i + 1);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (askers[i].wait_ms < 1000) { /* gives up, with others before or behind it in the queue */
@@ -175,9 +187,9 @@ static void the_token_goes_in_order(void **state)
 static void whoever_gives_up_leaves_the_queue_whole(void **state)
 {
 	AUTO(auto_slabs_free) struct slabs *s = slabs_new(1, (const uint32_t[SLAB_SIDES]){ 0 });
-	struct asker middle[5] = { { .wait_ms = 4000 }, { .wait_ms = 100 }, { .wait_ms = 4000 }, { .wait_ms = 100 }, { .wait_ms = 4000 } };
-	struct asker ends[4] = { { .wait_ms = 100 }, { .wait_ms = 4000 }, { .wait_ms = 4000 }, { .wait_ms = 100 } };
-	struct asker alone[1] = { { .wait_ms = 50 } };
+	struct asker middle[5] = { { .wait_ms = 4000 }, { .wait_ms = 300 }, { .wait_ms = 4000 }, { .wait_ms = 300 }, { .wait_ms = 4000 } };
+	struct asker ends[4] = { { .wait_ms = 300 }, { .wait_ms = 4000 }, { .wait_ms = 4000 }, { .wait_ms = 300 } };
+	struct asker alone[1] = { { .wait_ms = 300 } };
 
 	run_askers(s, middle, ARRAY_LEN(middle));
 	run_askers(s, ends, ARRAY_LEN(ends));
