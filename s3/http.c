@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3/http.h"
+
+#include "base/clock.h"
+#include "base/sync.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <signal.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS 150             /* how often cancel, deadline and progress are looked at */
+#define HEAD_MAX 65536          /* bytes of header lines of one answer */
+#define UPLOAD_BUFFER 262144L   /* larger ones spill out of the L2 cache, smaller ones cost system calls */
+#define DOWNLOAD_BUFFER 131072L
+#define SOCKETS_MAX 4           /* sockets of one slot at a time: one, or two while IPv6 and IPv4 race */
+
+/* A place for one connection. It has a multi handle of its own, which keeps the connection between requests and lets us look up
+ * from the transfer every TICK_MS. */
+struct slot {
+	CURLM *multi;
+	CURL *easy;
+	int sockets[SOCKETS_MAX]; /* -1: none */
+	struct slot *next;        /* in pool->idle */
+};
+
+struct http_pool {
+	struct http_config config;
+	char *ca_file;
+	pthread_mutex_t lock; /* everything below */
+	pthread_cond_t given; /* a slot came back */
+	struct slot *idle;    /* last used first, so that few connections are kept warm */
+	unsigned made;        /* slots that exist, idle or in use */
+};
+
+/* A place in an iovec list. */
+struct cursor {
+	const struct iovec *iov;
+	int count, at;
+	size_t offset; /* within iov[at] */
+	size_t done;   /* bytes before this place */
+};
+
+/* One request in hand: what curl's callbacks need. */
+struct transfer {
+	const struct http_request *request;
+	struct http_reply *reply;
+	struct slot *slot;
+	struct cursor body, into;
+	size_t body_bytes;
+	int failure;         /* errno that a callback found, 0: none */
+	int64_t active_at;   /* clock_mono_ms of the last progress */
+	int64_t looked_at;
+	uint64_t moved;      /* bytes sent and received when last looked */
+	uint64_t unacked;    /* bytes in the socket's send queue when last looked */
+	char error[CURL_ERROR_SIZE];
+};
+
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static CURLcode global_result;
+
+static void global_start(void)
+{
+	struct sigaction pipe_action;
+
+	if (!sigaction(SIGPIPE, NULL, &pipe_action) && pipe_action.sa_handler == SIG_DFL) {
+		pipe_action.sa_handler = SIG_IGN;
+		sigaction(SIGPIPE, &pipe_action, NULL);
+	}
+	global_result = curl_global_init(CURL_GLOBAL_ALL);
+}
+
+/* ---- bytes in and out */
+
+/* Advances by up to n bytes and copies them: into the list where `from` is given, else out of it to `to`. Returns the bytes moved. */
+static size_t cursor_move(struct cursor *c, const char *from, char *to, size_t n)
+{
+	size_t moved = 0;
+
+	while (moved < n && c->at < c->count) {
+		const struct iovec *v = &c->iov[c->at];
+		size_t step = min_size(n - moved, v->iov_len - c->offset);
+
+		if (from && step)
+			memcpy((char *)v->iov_base + c->offset, from + moved, step);
+		if (to && step)
+			memcpy(to + moved, (char *)v->iov_base + c->offset, step);
+		moved += step;
+		c->offset += step;
+		if (c->offset == v->iov_len) {
+			c->at++;
+			c->offset = 0;
+		}
+	}
+	c->done += moved;
+	return moved;
+}
+
+static size_t on_read(char *out, size_t size, size_t count, void *arg)
+{
+	struct transfer *t = arg;
+
+	return cursor_move(&t->body, NULL, out, size * count);
+}
+
+/* curl rewinds when it has to send again. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *t = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (size_t)offset > t->body_bytes)
+		return CURL_SEEKFUNC_FAIL;
+	t->body = (struct cursor){ .iov = t->request->body, .count = t->request->body_count };
+	return cursor_move(&t->body, NULL, NULL, (size_t)offset) == (size_t)offset ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+static bool answer_is_good(const struct transfer *t)
+{
+	long status = 0;
+
+	curl_easy_getinfo(t->slot->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status >= 200 && status < 300;
+}
+
+/* A 2xx answer must fit. Of an error page the beginning is enough. */
+static size_t take_text(struct transfer *t, const char *data, size_t n, bool good)
+{
+	struct buf *text = &t->reply->text;
+	size_t room = text->max - text->len, taken = min_size(n, room);
+
+	if (good && taken < n) {
+		t->failure = EBADMSG;
+		return 0;
+	}
+	t->failure = buf_put(text, data, taken);
+	return t->failure ? 0 : n;
+}
+
+static size_t on_write(char *data, size_t size, size_t count, void *arg)
+{
+	struct transfer *t = arg;
+	size_t n = size * count;
+	bool good = answer_is_good(t);
+
+	t->reply->got += n;
+	if (!good || !t->request->into)
+		return take_text(t, data, n, good);
+	if (cursor_move(&t->into, data, NULL, n) == n)
+		return n;
+	t->failure = EBADMSG; /* more than was asked for */
+	return 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+	struct transfer *t = arg;
+	struct buf *head = &t->reply->head;
+	size_t n = size * count;
+
+	if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) { /* the answer before it was "100 Continue" or a proxy's */
+		buf_reset(head);
+		return n;
+	}
+	if (buf_put(head, line, n) == 0)
+		return n;
+	t->failure = EBADMSG;
+	return 0;
+}
+
+/* Called when a connection stands and the request is about to leave. */
+static int on_begin(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+	struct transfer *t = arg;
+
+	t->reply->sends++;
+	return CURL_PREREQFUNC_OK;
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct slot *slot = arg;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	for (int i = 0; fd >= 0 && i < SOCKETS_MAX; i++)
+		if (slot->sockets[i] < 0) {
+			slot->sockets[i] = fd;
+			break;
+		}
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+	struct slot *slot = arg;
+
+	for (int i = 0; i < SOCKETS_MAX; i++)
+		if (slot->sockets[i] == fd)
+			slot->sockets[i] = -1;
+	return close(fd);
+}
+
+/* ---- slots */
+
+static void slot_free(struct slot *slot)
+{
+	if (!slot)
+		return;
+	curl_easy_cleanup(slot->easy);
+	curl_multi_cleanup(slot->multi); /* closes the connection, through on_close */
+	free(slot);
+}
+
+static struct slot *slot_new(void)
+{
+	struct slot *slot = calloc(1, sizeof(*slot));
+
+	if (!slot)
+		return NULL;
+	for (int i = 0; i < SOCKETS_MAX; i++)
+		slot->sockets[i] = -1;
+	slot->multi = curl_multi_init();
+	slot->easy = curl_easy_init();
+	if (!slot->multi || !slot->easy) {
+		slot_free(slot);
+		return NULL;
+	}
+	curl_multi_setopt(slot->multi, CURLMOPT_MAXCONNECTS, 1L);
+	return slot;
+}
+
+/* An idle slot, or NULL where the caller may make one (*rc 0) or may not (*rc set). */
+static struct slot *slot_wait(struct http_pool *pool, const struct http_request *request, int *rc)
+{
+	int64_t give_up = request->deadline;
+	struct slot *slot = NULL;
+
+	if (request->stall_ms)
+		give_up = (int64_t)min_u64((uint64_t)give_up, (uint64_t)clock_mono_ms() + request->stall_ms);
+	*rc = 0;
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->idle && pool->made >= pool->config.connections && !*rc) {
+		int64_t now = clock_mono_ms();
+
+		if (request->cancel && atomic_load(request->cancel))
+			*rc = ECANCELED;
+		else if (now >= give_up)
+			*rc = ETIMEDOUT;
+		else
+			cond_wait_until(&pool->given, &pool->lock, (int64_t)min_u64((uint64_t)give_up, (uint64_t)now + TICK_MS));
+	}
+	if (!*rc && pool->idle) {
+		slot = pool->idle;
+		pool->idle = slot->next;
+	} else if (!*rc) {
+		pool->made++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return slot;
+}
+
+static void slot_give(struct http_pool *pool, struct slot *slot)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (slot) {
+		slot->next = pool->idle;
+		pool->idle = slot;
+	} else {
+		pool->made--; /* it could not be made */
+	}
+	pthread_cond_signal(&pool->given);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static struct slot *slot_take(struct http_pool *pool, const struct http_request *request, struct http_reply *reply, int *rc)
+{
+	struct slot *slot = slot_wait(pool, request, rc);
+
+	if (*rc)
+		snprintf(reply->message, sizeof(reply->message), "%s while waiting for a free connection",
+			 *rc == ECANCELED ? "cancelled" : "timed out");
+	if (slot || *rc)
+		return slot;
+	slot = slot_new();
+	if (slot)
+		return slot;
+	slot_give(pool, NULL);
+	*rc = ENOMEM;
+	return NULL;
+}
+
+/* ---- one transfer */
+
+static void wipe_lines(struct curl_slist *list)
+{
+	for (struct curl_slist *line = list; line; line = line->next)
+		explicit_bzero(line->data, strlen(line->data)); /* a session token may be among them */
+	curl_slist_free_all(list);
+}
+
+/* The request's lines, and two that switch off what curl would add. NULL: no memory. */
+static struct curl_slist *make_lines(const struct http_request *request)
+{
+	static const char *const off[] = { "Expect:", "Content-Type:" };
+	struct curl_slist *list = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(off) + 1; i++) {
+		const char *line = i < ARRAY_LEN(off) ? off[i] : request->lines;
+		const char *end = i < ARRAY_LEN(off) ? line + 1 : request->lines + request->lines_len;
+
+		for (; line < end; line += strlen(line) + 1) {
+			struct curl_slist *longer = curl_slist_append(list, line);
+
+			if (!longer) {
+				wipe_lines(list);
+				return NULL;
+			}
+			list = longer;
+		}
+	}
+	return list;
+}
+
+static void set_callbacks(struct transfer *t)
+{
+	CURL *easy = t->slot->easy;
+
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READDATA, t);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t->slot);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, t->slot);
+}
+
+static void set_connection(const struct http_pool *pool, CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, pool->config.tls ? "https" : "http");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)pool->config.connect_ms);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (pool->ca_file)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, pool->ca_file);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "pishopfs/" PISHOPFS_VERSION);
+}
+
+static int set_request(struct transfer *t, struct curl_slist *lines)
+{
+	const struct http_request *request = t->request;
+	CURL *easy = t->slot->easy;
+
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* keys are not file names: nothing is to be normalized */
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
+	if (curl_easy_setopt(easy, CURLOPT_URL, request->url))
+		return ENOMEM;
+	if (strcmp(request->method, "HEAD") == 0) {
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+		return 0;
+	}
+	if (strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0) {
+		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->body_bytes);
+	}
+	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) ? ENOMEM : 0;
+}
+
+/* Bytes sent and received count as progress, and so do acknowledgements of what stands in the send queue: on a slow line the
+ * queue alone takes minutes to leave. */
+static void look_for_progress(struct transfer *t, int64_t now)
+{
+	curl_off_t up = 0;
+	uint64_t unacked = 0;
+
+	curl_easy_getinfo(t->slot->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	for (int i = 0; i < SOCKETS_MAX; i++) {
+		int queued = 0;
+
+		if (t->slot->sockets[i] >= 0 && ioctl(t->slot->sockets[i], SIOCOUTQ, &queued) == 0 && queued > 0)
+			unacked += (uint64_t)queued;
+	}
+
+	uint64_t moved = (uint64_t)up + t->reply->got + t->reply->head.len;
+
+	if (moved != t->moved || unacked < t->unacked)
+		t->active_at = now;
+	t->moved = moved;
+	t->unacked = unacked;
+}
+
+static int may_go_on(struct transfer *t, int64_t now)
+{
+	const struct http_request *request = t->request;
+
+	if (request->cancel && atomic_load(request->cancel)) {
+		snprintf(t->error, sizeof(t->error), "cancelled");
+		return ECANCELED;
+	}
+	if (now >= request->deadline) {
+		snprintf(t->error, sizeof(t->error), "no answer within the deadline");
+		return ETIMEDOUT;
+	}
+	if (now - t->looked_at < TICK_MS)
+		return 0;
+	t->looked_at = now;
+	look_for_progress(t, now);
+	if (!request->stall_ms || now - t->active_at < request->stall_ms)
+		return 0;
+	snprintf(t->error, sizeof(t->error), "no byte of progress for %u ms", request->stall_ms);
+	return ETIMEDOUT;
+}
+
+/* Runs the transfer to its end: 0 and *result, or an errno of our own making. */
+static int drive(struct transfer *t, CURLcode *result)
+{
+	CURLM *multi = t->slot->multi;
+	int rc = 0, running = 1;
+
+	if (curl_multi_add_handle(multi, t->slot->easy))
+		return ENOMEM;
+	t->active_at = t->looked_at = clock_mono_ms();
+	while (!rc) {
+		CURLMcode code = curl_multi_perform(multi, &running);
+		int64_t now = clock_mono_ms();
+
+		if (code)
+			rc = EIO;
+		if (code || !running)
+			break;
+		rc = may_go_on(t, now);
+		if (!rc && curl_multi_poll(multi, NULL, 0, (int)min_u64(TICK_MS, (uint64_t)(t->request->deadline - now)), NULL))
+			rc = EIO;
+	}
+
+	int left;
+	const CURLMsg *message = rc ? NULL : curl_multi_info_read(multi, &left);
+
+	*result = message ? message->data.result : CURLE_OK;
+	if (!rc && !message)
+		rc = EIO;
+	curl_multi_remove_handle(multi, t->slot->easy); /* closes the connection where the transfer was cut short */
+	return rc;
+}
+
+/* A handshake that the network cut is no verdict on the certificate; curl has one code for both. */
+static bool handshake_was_cut(const char *error)
+{
+	return strstr(error, "SSL_ERROR_SYSCALL") || strstr(error, "reset by peer") || strstr(error, "Broken pipe");
+}
+
+static int result_errno(CURLcode result, const struct transfer *t)
+{
+	switch (result) {
+	case CURLE_OK:
+		return 0;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SEND_FAIL_REWIND:
+	case CURLE_INTERFACE_FAILED:
+	case CURLE_PROXY:
+		return EHOSTUNREACH;
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+		return t->reply->head.len ? EBADMSG : EHOSTUNREACH;
+	case CURLE_OPERATION_TIMEDOUT:
+		return ETIMEDOUT;
+	case CURLE_SSL_CONNECT_ERROR:
+		return handshake_was_cut(t->error) ? EHOSTUNREACH : EPROTO;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_ENGINE_NOTFOUND:
+	case CURLE_SSL_ENGINE_SETFAILED:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_SHUTDOWN_FAILED:
+	case CURLE_SSL_CRL_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_USE_SSL_FAILED:
+		return EPROTO;
+	case CURLE_WRITE_ERROR:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* an answer that is not HTTP/1: the URL's scheme is ours */
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return EBADMSG;
+	case CURLE_OUT_OF_MEMORY:
+		return ENOMEM;
+	case CURLE_URL_MALFORMAT:
+		return EINVAL;
+	default:
+		return EIO;
+	}
+}
+
+static void finish(struct transfer *t, CURLcode result)
+{
+	struct http_reply *reply = t->reply;
+	long status = 0;
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(t->slot->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->slot->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	reply->status = (int)status;
+	reply->content_length = length;
+	reply->sent = reply->sends && t->body.done == t->body_bytes;
+	if (t->error[0])
+		snprintf(reply->message, sizeof(reply->message), "%s", t->error);
+	else if (result)
+		snprintf(reply->message, sizeof(reply->message), "%s", curl_easy_strerror(result));
+}
+
+static int perform_on(struct http_pool *pool, struct slot *slot, const struct http_request *request, struct http_reply *reply)
+{
+	struct transfer t = { .request = request, .reply = reply, .slot = slot };
+	CURLcode result = CURLE_OK;
+	struct curl_slist *lines = make_lines(request);
+
+	if (!lines)
+		return ENOMEM;
+	t.body = (struct cursor){ .iov = request->body, .count = request->body_count };
+	t.into = (struct cursor){ .iov = request->into, .count = request->into_count };
+	for (int i = 0; i < request->body_count; i++)
+		t.body_bytes += request->body[i].iov_len;
+	set_callbacks(&t);
+	set_connection(pool, slot->easy);
+
+	int rc = set_request(&t, lines);
+
+	if (!rc)
+		rc = drive(&t, &result);
+	if (!rc)
+		rc = t.failure ? t.failure : result_errno(result, &t);
+	finish(&t, result);
+	curl_easy_reset(slot->easy); /* nothing may point at our locals, or at the wiped lines */
+	wipe_lines(lines);
+	return rc;
+}
+
+int http_perform(struct http_pool *pool, const struct http_request *request, struct http_reply *reply)
+{
+	int rc;
+
+	*reply = (struct http_reply){ .content_length = -1 };
+	buf_init(&reply->text, request->text_max);
+	buf_init(&reply->head, HEAD_MAX);
+
+	struct slot *slot = slot_take(pool, request, reply, &rc);
+
+	if (rc)
+		return rc;
+	rc = perform_on(pool, slot, request, reply);
+	slot_give(pool, slot);
+	return rc;
+}
+
+void http_reply_free(struct http_reply *reply)
+{
+	if (!reply)
+		return;
+	buf_free(&reply->text);
+	buf_free(&reply->head);
+}
+
+int http_header(const struct http_reply *reply, const char *name, char *out, size_t cap)
+{
+	const char *at = (const char *)reply->head.data, *end = at + reply->head.len;
+	size_t name_len = strlen(name);
+
+	while (at && at < end) {
+		const char *eol = memchr(at, '\n', (size_t)(end - at));
+		const char *next = eol ? eol + 1 : end, *last = eol ? eol : end;
+
+		if ((size_t)(last - at) > name_len && at[name_len] == ':' && strncasecmp(at, name, name_len) == 0) {
+			const char *value = at + name_len + 1;
+
+			while (value < last && (*value == ' ' || *value == '\t'))
+				value++;
+			while (last > value && (last[-1] == ' ' || last[-1] == '\t' || last[-1] == '\r'))
+				last--;
+			if ((size_t)(last - value) >= cap)
+				return ENAMETOOLONG;
+			memcpy(out, value, (size_t)(last - value));
+			out[last - value] = '\0';
+			return 0;
+		}
+		at = next;
+	}
+	return ENOENT;
+}
+
+int http_pool_new(const struct http_config *config, struct http_pool **out)
+{
+	pthread_once(&global_once, global_start);
+	*out = NULL;
+	if (global_result)
+		return EIO;
+
+	struct http_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return ENOMEM;
+	pool->config = *config;
+	pool->config.ca_file = NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	cond_init_mono(&pool->given);
+	*out = pool;
+	if (!config->ca_file)
+		return 0;
+	pool->ca_file = strdup(config->ca_file);
+	if (pool->ca_file)
+		return 0;
+	http_pool_free(pool);
+	*out = NULL;
+	return ENOMEM;
+}
+
+void http_pool_free(struct http_pool *pool)
+{
+	if (!pool)
+		return;
+	while (pool->idle) {
+		struct slot *slot = pool->idle;
+
+		pool->idle = slot->next;
+		slot_free(slot);
+	}
+	free(pool->ca_file);
+	pthread_cond_destroy(&pool->given);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
