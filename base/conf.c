@@ -49,7 +49,7 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
 const char *conf_nearest(const struct conf *c, const char *name, size_t len, bool flags)
 {
 	const char *best = NULL;
-	size_t limit = len / 3 + 1; /* a distance this large is another word */
+	size_t limit = min_size(len / 3 + 1, 3); /* at this distance it is another word */
 
 	if (len >= 64)
 		return NULL;
@@ -57,7 +57,7 @@ const char *conf_nearest(const struct conf *c, const char *name, size_t len, boo
 		const struct conf_option *o = &c->options[i];
 		size_t o_len = strlen(o->name), distance;
 
-		if (o->hidden || o_len >= 64 || (flags && (o->no_flag || o->secret)))
+		if (o->hidden || o_len >= 64 || (flags && o->no_flag && !o->secret))
 			continue;
 		distance = edit_distance(name, len, o->name, o_len);
 		if (distance < limit) {

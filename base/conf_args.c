@@ -22,12 +22,13 @@ static int refuse_secret(struct conf *c, const struct conf_option *o)
 	return conf_fail(c, EINVAL, "--%s (command line): a secret is not taken from here, where everybody on this machine can read it; use %s", o->name, ways);
 }
 
-/* label is what was typed; attached is the value that stood in the same argument, or NULL. */
-static int take_flag(struct args *a, size_t index, const char *label, const char *attached)
+/* attached is the value that stood in the same argument, or NULL. */
+static int take_flag(struct args *a, size_t index, const char *attached)
 {
 	struct conf *c = a->conf;
 	const struct conf_option *o = &c->options[index];
 	const char *text = attached;
+	char label[80];
 
 	if (o->secret)
 		return refuse_secret(c, o);
@@ -36,8 +37,9 @@ static int take_flag(struct args *a, size_t index, const char *label, const char
 	/* What looks like a flag is one: a forgotten value must not swallow it. */
 	if (!text && a->next < a->argc && strncmp(a->argv[a->next], "--", 2))
 		text = a->argv[a->next++];
+	snprintf(label, sizeof(label), "--%s", o->name);
 	if (!text)
-		return conf_fail(c, EINVAL, "%s (command line): needs a value: --%s=%s", label, o->name, o->value_name ? o->value_name : "VALUE");
+		return conf_fail(c, EINVAL, "%s (command line): needs a value: %s=%s", label, label, o->value_name ? o->value_name : "VALUE");
 	return conf_offer(c, index, CONF_FROM_FLAG, label, "command line", text);
 }
 
@@ -57,12 +59,10 @@ static int unknown_flag(struct conf *c, const char *name, size_t len)
 static int read_long(struct args *a, const char *text)
 {
 	size_t len = strcspn(text, "="), i = conf_find(a->conf, text, len);
-	char label[80];
 
 	if (i == CONF_NONE || (a->conf->options[i].no_flag && !a->conf->options[i].secret))
 		return unknown_flag(a->conf, text, len);
-	snprintf(label, sizeof(label), "--%s", a->conf->options[i].name);
-	return take_flag(a, i, label, text[len] ? text + len + 1 : NULL);
+	return take_flag(a, i, text[len] ? text + len + 1 : NULL);
 }
 
 static size_t find_letter(const struct conf *c, char letter)
@@ -80,15 +80,15 @@ static int read_letters(struct args *a, const char *text)
 
 	for (const char *p = text; *p && !rc; p++) {
 		size_t i = find_letter(a->conf, *p);
-		char label[3] = { '-', *p, '\0' }, shown[16];
+		char shown[16];
 
 		if (i == CONF_NONE) {
-			log_escape(shown, sizeof(shown), label, false);
+			log_escape(shown, sizeof(shown), (char[]){ '-', *p, '\0' }, false);
 			return conf_fail(a->conf, EINVAL, "%s (command line): there is no such flag; --help lists them", shown);
 		}
 		if (a->conf->options[i].type != CONF_FLAG_ONLY)
-			return take_flag(a, i, label, p[1] ? p + 1 : NULL);
-		rc = take_flag(a, i, label, NULL);
+			return take_flag(a, i, p[1] ? p + 1 : NULL);
+		rc = take_flag(a, i, NULL);
 	}
 	return rc;
 }

@@ -31,7 +31,8 @@ int conf_fail(struct conf *c, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Index of the option with that name (len bytes), or CONF_NONE. */
 size_t conf_find(const struct conf *c, const char *name, size_t len);
-/* The name most like that one, or NULL where none is near. flags: only such as have a flag. */
+/* The name most like that one, or NULL where none is near. flags: only what may be written as one, secrets too, whose
+ * refusal says what to use. */
 const char *conf_nearest(const struct conf *c, const char *name, size_t len, bool flags);
 
 /* Takes a value unless a stronger source has given one; one of the same source is replaced, or joined where the option repeats. */

@@ -108,7 +108,7 @@ static void format_number(const struct conf_option *o, uint64_t v, char out[32])
 	if (unit && v)
 		snprintf(out, 32, "%" PRIu64 "%s", v / unit->factor, unit->name);
 	else
-		snprintf(out, 32, o->type == CONF_OCTAL ? "0%" PRIo64 : "%" PRIu64, v);
+		snprintf(out, 32, o->type == CONF_OCTAL ? "%#" PRIo64 : "%" PRIu64, v);
 }
 
 void conf_describe_limits(const struct conf_option *o, char *out, size_t cap)
