@@ -13,6 +13,9 @@
 #define SCRYPT_P 3u
 #define SCRYPT_MAX_MEMORY (UINT64_C(64) << 20) /* 32 MiB and a little are needed; OpenSSL's own limit is 32 MiB sharp */
 
+#define HKDF_MAX_OUT (255u * 32u) /* RFC 5869 */
+#define HKDF_MAX_INFO 1024u       /* OpenSSL 3.0 */
+
 /* OSSL_PARAM takes no const, though it only reads. */
 static void *unconst(const void *in)
 {
@@ -53,6 +56,8 @@ int hkdf_sha256(const uint8_t *key, size_t key_len, const uint8_t *salt, size_t 
 	OSSL_PARAM params[5];
 	size_t n = 0;
 
+	if (out_len > HKDF_MAX_OUT || info_len > HKDF_MAX_INFO)
+		return EINVAL;
 	if (!a)
 		return ENOSYS;
 	params[n++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);

@@ -27,6 +27,7 @@ int keyring_parse(const char *text, size_t len, struct keyring **out, char *erro
 void keyring_free(struct keyring *k); /* wipes */
 DEFINE_AUTO(keyring, keyring_free)
 
+/* Raw or passphrase; never changes. */
 enum key_kind keyring_kind(const struct keyring *k);
 /* Derives (or finds) the KEK of a salt and its id. Raw keys ignore the salt. Blocks about 0.3 s where it must derive. ENOMEM. */
 int keyring_derive(struct keyring *k, const uint8_t salt[KEY_SALT], uint8_t key_id[KEY_ID]);

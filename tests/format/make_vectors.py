@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Independent writer of the object format, from docs/format.md alone; makes tests/format/vectors/.
+
+usage: make_vectors.py [FOLDER]
+Everything that is random in a real object is fixed here, so that a run gives the same bytes every time: never use this to store anything.
+`tampered` in vectors.json lists alterations of those objects and the finding (§7) that a reader must come to.
+"""
+import base64
+import hashlib
+import hmac
+import json
+import struct
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+CHUNK = 65536
+RECORD = CHUNK + 28
+RAW_KEY = bytes(range(32))
+KEYS = {"raw": RAW_KEY.hex(), "passphrase": "correct horse battery staple", "other": bytes(range(1, 33)).hex()}
+PASSPHRASE_SALT = hashlib.sha256(b"vector passphrase salt").digest()
+FILE, FOLDER, SYMLINK, RECORD_TYPE = 1, 2, 3, 4
+
+
+def fixed(label, length):
+    """Bytes that stand for random ones."""
+    return hashlib.shake_256(b"pishopfs test vector: " + label.encode()).digest(length)
+
+
+def hkdf(ikm, salt, info):
+    return HKDF(hashes.SHA256(), 32, salt or None, info).derive(ikm)
+
+
+def gcm(key, nonce, plain, aad):
+    return AESGCM(key).encrypt(nonce, plain, aad)
+
+
+def kek_of(key):
+    if key == "passphrase":
+        return Scrypt(salt=PASSPHRASE_SALT, length=32, n=1 << 15, r=8, p=3).derive(KEYS[key].encode())
+    return bytes.fromhex(KEYS[key])
+
+
+def slot(key, number, dek, object_id):
+    kek = kek_of(key)
+    name = hkdf(kek, None, b"pishopfs/v1/key-id")[:8]
+    kind, params, salt = (2, bytes([15, 8, 3]), PASSPHRASE_SALT) if key == "passphrase" else (1, bytes(3), bytes(32))
+    wrap = hkdf(kek, None, b"pishopfs/v1/wrap" + bytes([1, 1, number, kind]) + name + object_id)
+    return bytes([kind]) + params + name + salt + gcm(wrap, bytes(12), dek, None) + bytes(4)
+
+
+class Secrets:
+    """What a writer draws for one object."""
+
+    def __init__(self, name):
+        self.dek, self.salt, self.id = fixed(name + " dek", 32), fixed(name + " salt", 32), fixed(name + " id", 16)
+
+    def derive(self, label):
+        return hkdf(self.dek, self.salt, b"pishopfs/v1/" + label)
+
+
+def header(secrets, slots, reserved=bytes(2), unused=b""):
+    table = b"".join(slots) + unused
+    body = bytes.fromhex("895053460d0a1a0a") + bytes([1, 1, 16, len(slots)]) + struct.pack(">H", 512) + reserved
+    body += secrets.id + secrets.salt + secrets.derive(b"commitment") + table + bytes(384 - len(table))
+    return body + hmac.new(secrets.derive(b"header-mac"), body, hashlib.sha256).digest()
+
+
+def sealed(name, secrets, k, kind, plain):
+    nonce = fixed(f"{name} nonce {k} {kind}", 12)
+    return nonce + gcm(secrets.derive(b"content"), nonce, plain, secrets.id + struct.pack(">QB", k, kind))
+
+
+def trailer_body(attrs, tail=bytes(140)):
+    return struct.pack(">BBHIIIqIIQqII16s16s", attrs["type"], attrs["state"], 0, attrs["mode"], attrs["uid"], attrs["gid"], attrs["mtime"],
+                       attrs["mtime_ns"], 0, attrs["size"], attrs["committed"], attrs["committed_ns"], 0, bytes.fromhex(attrs["commit_id"]),
+                       bytes.fromhex(attrs["writer_id"])) + tail
+
+
+def attributes(name, kind, size):
+    return {"type": kind, "state": 1, "mode": 0o750 if kind == FOLDER else 0o640, "uid": 1000, "gid": 4294967295, "mtime": 1764039318,
+            "mtime_ns": 999999999, "size": size, "committed": 1764039320, "committed_ns": 5, "commit_id": fixed(name + " commit", 16).hex(),
+            "writer_id": fixed(name + " writer", 16).hex()}
+
+
+class Vectors:
+    def __init__(self, folder):
+        self.folder = folder
+        self.objects, self.tampered = [], []
+
+    def write(self, name, key, content, kind=FILE, finding="good", head=None, attrs=None, tail=bytes(140)):
+        """One object; head and attrs stand in for what an honest writer would put there."""
+        secrets = Secrets(name)
+        chunks = [content[i:i + CHUNK] for i in range(0, len(content), CHUNK)] or [b""]
+        attrs = {**attributes(name, kind, len(content)), **(attrs or {})}
+        data = head(secrets) if head else header(secrets, [slot(key, 0, secrets.dek, secrets.id)])
+        for k, plain in enumerate(chunks):
+            data += sealed(name, secrets, k, int(k == len(chunks) - 1), plain)
+        data += sealed(name, secrets, len(chunks), 2, trailer_body(attrs, tail))
+        (self.folder / f"{name}.bin").write_bytes(data)
+        self.objects.append({"file": f"{name}.bin", "key": key, "finding": finding, "attrs": attrs, "object_id": secrets.id.hex(),
+                             "sha256": hashlib.sha256(content).hexdigest()})
+
+    def alter(self, why, name, finding, xor=(), cut=None, append="", key=None):
+        """The object with bytes xor-ed, then cut to `cut` bytes (from its end where negative), then `append` behind it."""
+        key = key or next(o["key"] for o in self.objects if o["file"] == f"{name}.bin")
+        self.tampered.append({"why": why, "file": f"{name}.bin", "key": key, "xor": [list(x) for x in xor], "cut": cut, "append": append,
+                              "finding": finding})
+
+    def swap(self, why, name, a, b, length, finding):
+        """The object with two ranges exchanged, as a list of xor-ed bytes would be too long."""
+        self.tampered.append({"why": why, "file": f"{name}.bin", "key": "raw", "xor": [], "cut": None, "append": "", "swap": [a, b, length],
+                              "finding": finding})
+
+
+def good_objects(v):
+    for size in (0, 1, 65536, 65537, 150000):
+        v.write(f"raw-{size}", "raw", fixed("content", size))
+    for size in (0, 1, 65537):
+        v.write(f"passphrase-{size}", "passphrase", fixed("content", size))
+    v.write("folder", "raw", b"", FOLDER, attrs={"mode": 0o2775})
+    v.write("symlink", "raw", "../другой/target".encode(), SYMLINK, attrs={"mode": 0o777})
+    v.write("record", "raw", b'{"note":"an internal record"}', RECORD_TYPE)
+    v.write("old-times", "raw", b"x", attrs={"mtime": -2, "mtime_ns": 5, "committed": -(1 << 40), "state": 3})
+
+    def crowded(s):
+        foreign_kind = bytes([3, 9, 9, 9]) + fixed("x25519 slot", 92)
+        odd_params = bytes([1, 7, 7, 7]) + fixed("odd slot", 92)
+        return header(s, [foreign_kind, odd_params, slot("other", 2, s.dek, s.id), slot("raw", 3, s.dek, s.id)])
+
+    v.write("four-slots", "raw", b"for two readers", head=crowded)
+
+
+def faulty_writers(v):
+    """Objects that only a holder of the key could make, and that a reader must refuse all the same."""
+
+    def one(s):
+        return [slot("raw", 0, s.dek, s.id)]
+
+    def stained(s, at):
+        good = bytearray(one(s)[0])
+        good[at] = 1
+        return header(s, [bytes(good)])
+
+    heads = {
+        "reserved-14": lambda s: header(s, one(s), reserved=b"\1\0"),
+        "reserved-15": lambda s: header(s, one(s), reserved=b"\0\1"),
+        "reserved-slot-92": lambda s: stained(s, 92),
+        "reserved-slot-95": lambda s: stained(s, 95),
+        "reserved-raw-salt": lambda s: stained(s, 43),
+        "reserved-unused-slot": lambda s: header(s, one(s), unused=bytes(95) + b"\1"),
+        "wrong-slot-number": lambda s: header(s, [slot("raw", 1, s.dek, s.id)]),
+    }
+    for name, head in heads.items():
+        v.write(name, "raw", b"", finding="damaged", head=head)
+    bad = {"type": 0, "state": 5, "mode": 0o10000, "mtime_ns": 1000000000, "committed_ns": 1000000000}
+    for field, value in bad.items():
+        v.write(f"bad-{field}", "raw", b"", finding="damaged", attrs={field: value})
+    v.write("bad-type-5", "raw", b"", finding="damaged", attrs={"type": 5})
+    v.write("folder-with-content", "raw", b"x", FOLDER, finding="damaged")
+    v.write("symlink-empty", "raw", b"", SYMLINK, finding="damaged")
+    v.write("symlink-long", "raw", b"x" * 4096, SYMLINK, finding="damaged")
+    v.write("signer", "raw", b"", finding="damaged", tail=b"\1" + bytes(139))
+    v.write("trailer-last-byte", "raw", b"", finding="damaged", tail=bytes(139) + b"\1")
+    v.write("trailer-other-size", "raw", b"four", finding="cut", attrs={"size": 5})
+
+
+def alterations(v):
+    tail = 256
+    for at in range(8):
+        v.alter("magic", "raw-1", "foreign", [(at, 0x40)])
+    for at in (8, 9, 10, 12, 13):
+        v.alter("unknown version, suite, chunk size or header length", "raw-1", "newer", [(at, 0x02)])
+    v.alter("no slots", "raw-1", "damaged", [(11, 0x01)])
+    v.alter("five slots", "raw-1", "damaged", [(11, 0x04)])
+    v.alter("three slots, the MAC being of one", "raw-1", "damaged", [(11, 0x02)])
+    v.alter("newer wins over a bad slot count", "raw-1", "newer", [(8, 0x02), (11, 0x01)])
+    for at in (96, 97, 98, 99, 100, 107):
+        v.alter("a slot that is not ours", "raw-1", "other", [(at, 0x80)])
+    v.alter("the salt of a passphrase", "passphrase-1", "other", [(108, 1)])
+    for at in (14, 15, 16, 31, 32, 63, 64, 95, 108, 139, 140, 171, 172, 187, 188, 191, 192, 479, 480, 511):
+        v.alter("header byte", "raw-1", "damaged", [(at, 0x01)])
+    v.alter("another raw key", "raw-1", "other", key="other")
+    v.alter("a passphrase for a raw object", "raw-1", "other", key="passphrase")
+    v.alter("a raw key for a passphrase's object", "passphrase-1", "other", key="raw")
+    for length, finding in ((0, "foreign"), (7, "foreign"), (8, "cut"), (511, "cut"), (512, "cut"), (767, "cut"), (795, "cut")):
+        v.alter("cut", "raw-1", finding, cut=length)
+    for length in (-1, -255, -256, -257):
+        v.alter("cut at the end", "raw-65537", "cut", cut=length)
+    for length in (1, 28):
+        v.alter("a length that no file has", "raw-150000", "cut", cut=768 + RECORD + length)
+    for length in (512 + RECORD, 512 + 2 * RECORD, 768 + RECORD, 768 + 2 * RECORD):
+        v.alter("cut between records", "raw-150000", "cut", cut=length)
+    v.alter("one byte more", "raw-1", "cut", append="00")
+    v.alter("the trailer twice", "raw-0", "cut", append="00" * 256)
+    v.alter("nonce", "raw-65537", "damaged", [(512, 1)])
+    v.alter("ciphertext", "raw-65537", "damaged", [(524 + 65535, 1)])
+    v.alter("tag", "raw-65537", "damaged", [(512 + RECORD - 1, 1)])
+    v.alter("last record", "raw-65537", "damaged", [(-tail - 1, 1)])
+    v.alter("trailer's nonce", "raw-65537", "damaged", [(-256, 1)])
+    v.alter("trailer's ciphertext", "raw-65537", "damaged", [(-244, 1)])
+    v.alter("trailer's tag", "raw-65537", "damaged", [(-1, 0x80)])
+    v.swap("two records exchanged", "raw-150000", 512, 512 + RECORD, RECORD, "damaged")
+
+
+def key_texts():
+    """(hex of what the operator gave, what it is)."""
+    hex_key, plain = RAW_KEY.hex(), base64.b64encode(RAW_KEY).decode()
+    with_signs = base64.b64encode(b"\xfb\xff" * 16).decode()
+    assert "+" in with_signs and "/" in with_signs
+    url = base64.urlsafe_b64encode(b"\xfb\xff" * 16).decode()
+    raw = [hex_key, hex_key.upper(), hex_key + "\n", hex_key + "\r\n", plain, plain + "\n", with_signs, "0" * 64]
+    refused = ["", "\n", "\r\n", hex_key[:-1], hex_key + "0", hex_key[:-1] + "\n", plain[:-1], plain[:-2] + "9=", url, url[:-1], "A" * 44,
+               "A" * 42 + "==", hex_key + "\n\n", hex_key + "\r", " " + hex_key, hex_key + " ", f'"{hex_key}"', f"'{plain}'", "\t" + plain[:-1],
+               "eleven char", "eleven char\n", "a" * 1025, "a passphrase\twith a tab", "a passphrase\nof two lines", "a passphrase\n\n",
+               "a passphrase \x7f", "a passphrase \0"]
+    phrase = ["twelve chars", "twelve chars\n", "a" * 1024, " leading and trailing ", '"quoted passphrase"', "пароль длинный", hex_key[:-2], hex_key + "00",
+              hex_key[:-1] + "g", plain[:-2], "A" * 45, "A" * 41 + "===", plain[:-1] + "==", hex_key + "=", "with-url_alphabet" + "A" * 27]
+    listed = [("raw", raw), ("refused", refused), ("passphrase", phrase)]
+    return [[text.encode().hex(), kind] for kind, texts in listed for text in texts]
+
+
+def derived_values():
+    """Every value on the way from the key to the first record of raw-1."""
+    s = Secrets("raw-1")
+    kek = kek_of("raw")
+    name = hkdf(kek, None, b"pishopfs/v1/key-id")[:8]
+    info = b"pishopfs/v1/wrap" + bytes([1, 1, 0, 1]) + name + s.id
+    passphrase_kek = kek_of("passphrase")
+    values = {
+        "kek": kek, "key_id": name, "dek": s.dek, "salt": s.salt, "object_id": s.id, "wrap_info": info, "wrap_key": hkdf(kek, None, info),
+        "wrapped_dek": gcm(hkdf(kek, None, info), bytes(12), s.dek, None), "content_key": s.derive(b"content"),
+        "header_mac_key": s.derive(b"header-mac"), "commitment": s.derive(b"commitment"), "passphrase_salt": PASSPHRASE_SALT,
+        "passphrase_kek": passphrase_kek, "passphrase_key_id": hkdf(passphrase_kek, None, b"pishopfs/v1/key-id")[:8],
+    }
+    return {field: value.hex() for field, value in values.items()}
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.bin"):
+        old.unlink()
+    v = Vectors(folder)
+    good_objects(v)
+    faulty_writers(v)
+    alterations(v)
+    lines = [f'{{"keys": {json.dumps(KEYS)},', f' "derived": {json.dumps(derived_values(), indent=1)},', ' "objects": [']
+    lines += [",\n".join("  " + json.dumps(o) for o in v.objects), " ],", ' "tampered": [']
+    lines += [",\n".join("  " + json.dumps(t) for t in v.tampered), " ],", ' "key_texts": [']
+    lines += [",\n".join("  " + json.dumps(t) for t in key_texts()), " ]}"]
+    (folder / "vectors.json").write_text("\n".join(lines) + "\n")
+    print(f"{len(v.objects)} objects, {len(v.tampered)} alterations")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "vectors")
