@@ -38,11 +38,16 @@ int tree_load_folder(struct vault *v, const char *path, struct object **out, str
 /* Removal that may wait: taken into the batch, sent with the next tree_send_removals, when the batch is full, or after 200 ms.
  * tree_remove_later never blocks. folder: the marker of that path. */
 int tree_remove_later(struct vault *v, const char *path, bool folder);
+/* The same, where the ETag of what is removed is known: a write that takes the place of the removal then replaces that object and no other. */
+int tree_remove_known_later(struct vault *v, const char *path, bool folder, const char *etag);
 /* Sends the removals that wait under folder ("" : all) and waits for the answers: 0, or the first errno (also of removals that were
  * sent by the clock and failed since the last call). Failed ones are logged; their names exist again. */
 int tree_send_removals(struct vault *v, const char *folder);
 /* Before anything is written at a key: a removal that waits there is taken out of the batch (*was_waiting = true: the old object
  * still stands there, and may be replaced), one under way is waited for. */
 int tree_claim_key(struct vault *v, const char *key, bool *was_waiting);
+/* The same for a write under a condition: where a removal waited, "nothing may stand there" becomes "the object that was to be removed" if its ETag
+ * is known, else no condition. 0. */
+int tree_claim_cond(struct vault *v, const char *key, struct store_cond *cond);
 /* True while a removal of this key waits or is under way. */
 bool tree_removal_waits(struct vault *v, const char *key);

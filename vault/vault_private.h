@@ -28,7 +28,12 @@ struct vault {
 	pthread_mutex_t lock;
 	pthread_cond_t stop_wake;
 	bool stop, thread_started;
+	bool poked;                 /* the thread is to look again now */
+	atomic_bool ending;         /* cancel flag of the thread's own calls */
 };
+
+/* Wakes the vault's thread, so that it looks again at what is due. Any thread; never blocks. */
+void vault_poke(struct vault *v);
 
 int removals_start(struct vault *v);
 void removals_stop(struct vault *v);          /* sends what waits first */
