@@ -24,10 +24,10 @@ def main():
     except Skip as skip:
         print(skip)
         return 77
-    except Failure as failure:
+    except (Failure, OSError) as failure:
         where = traceback.extract_tb(failure.__traceback__)
         steps = [f"{Path(f.filename).name}:{f.lineno} {f.line}" for f in where if "/scenarios/" in f.filename]
-        print(f"{scenario.function.__doc__.strip()}\nFAILED at {' <- '.join(reversed(steps)) or 'the end'}\n{failure}")
+        print(f"{scenario.function.__doc__.strip()}\nFAILED at {' <- '.join(reversed(steps)) or 'the end'}\n{type(failure).__name__}: {failure}")
         return 1
     except BaseException:  # a bug of the test, a time-out: shown whole
         traceback.print_exc(file=sys.stdout)

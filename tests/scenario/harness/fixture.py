@@ -14,6 +14,14 @@ from .mount import KEY, Mount, PlainMount
 from .registry import DIR, PLAIN, S3
 
 MNT = Path("/backup")
+# fails TEXT COMMAND...: the command must fail and say TEXT.
+FAILS = """fails() {
+	local text=$1 said
+	shift
+	if said=$("$@" 2>&1); then echo "succeeded, and should not: $*"; return 1; fi
+	[[ $said == *"$text"* ]] || { echo "$* said: $said"; return 1; }
+}
+"""
 JOBS = Path(__file__).resolve().parents[1] / "jobs"
 
 
@@ -91,8 +99,9 @@ class Fixture:
     # ---- commands
 
     def sh(self, script, cwd=None, env=None, timeout=100, code=0, stdin=None):
-        """Runs a bash script with -eu and pipefail, in the mount; returns its output (errors included). code None: any exit code."""
-        process = subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", script], cwd=cwd or self.mnt, input=stdin, timeout=timeout,
+        """Runs a bash script with -eu and pipefail, in the mount; returns its output (errors included). code None: any exit code.
+        $W is the work folder."""
+        process = subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", FAILS + script], cwd=cwd or self.mnt, input=stdin, timeout=timeout,
                                  env={**os.environ, "LC_ALL": "C.UTF-8", "W": str(self.work), **(env or {})},
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **({} if stdin else {"stdin": subprocess.DEVNULL}))
         output = process.stdout.decode(errors="surrogateescape")
@@ -124,6 +133,10 @@ class Fixture:
         if self._minio is None:
             self._minio = self.serve(services.MinIO(self.tools, self.work / "minio", next(self.ports)))
         return self._minio
+
+    def requests(self):
+        """{api: S3 requests so far}, as the server counted them; nothing on the other stores."""
+        return self.minio.requests() if self.store == S3 else {}
 
     def serve(self, server):
         self.servers.append(server.start())

@@ -16,8 +16,8 @@ def digest(path) -> str:
 
 
 def snapshot(folder, times=True, owners=True) -> dict:
-    """{relative path: type, mode, size, content and, where wanted, owner and mtime in ns} of everything below folder.
-    A folder's mtime is left out: it moves whenever an entry does."""
+    """{relative path: type, mode, size, content and, where wanted, owner and mtime} of everything below folder.
+    times: True to the nanosecond, "seconds" as tar keeps them, False not at all.    A folder's mtime is left out: it moves whenever an entry does."""
     folder, found = os.fsencode(folder), {}
     for parent, folders, files in os.walk(folder):
         for name in folders + files:
@@ -29,7 +29,7 @@ def snapshot(folder, times=True, owners=True) -> dict:
             if stat.S_ISLNK(status.st_mode):
                 entry["target"] = os.readlink(path)
             elif stat.S_ISREG(status.st_mode):
-                entry.update(size=status.st_size, sha256=digest(path), **({"mtime": status.st_mtime_ns} if times else {}))
+                entry.update(size=status.st_size, sha256=digest(path), **({"mtime": status.st_mtime_ns // (10**9 if times == "seconds" else 1)} if times else {}))
             found[os.path.relpath(path, folder)] = entry
     return found
 
@@ -56,6 +56,6 @@ def fill(folder: Path, seed=1, files=40, biggest=300_000):
         when = 1_700_000_000_000_000_000 + rng.randrange(10**17)
         os.utime(path, ns=(when, when))
     (folder / "empty").mkdir(exist_ok=True)
-    (folder / "link").symlink_to("d0/file-0.bin")
+    (folder / "link").symlink_to("d0/file-5.bin")
     (folder / "dangling").symlink_to("nowhere/at all")
     return folder
