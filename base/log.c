@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/log_syslog.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,11 +18,18 @@
 
 static atomic_int wanted_level = LOG_INFO;
 static atomic_int wanted_format = LOG_TEXT;
+static atomic_bool to_syslog;
 
 void log_setup(enum log_level level, enum log_format format)
 {
 	atomic_store(&wanted_level, (int)level);
 	atomic_store(&wanted_format, (int)format);
+}
+
+void log_also_syslog(const char *name)
+{
+	log_syslog_open(name);
+	atomic_store(&to_syslog, true);
 }
 
 bool log_wants(enum log_level level)
@@ -129,6 +137,8 @@ static void write_line(enum log_level level, const char *topic, const char *path
 
 	if (n < 0 || (size_t)n >= sizeof(line))
 		return;
+	if (atomic_load(&to_syslog))
+		log_syslog_line((int)level, line);
 	while (write(STDERR_FILENO, line, (size_t)n) < 0 && errno == EINTR)
 		;
 }

@@ -10,6 +10,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Where and how to log; may be called again. Before the first call: text, LOG_INFO, standard error. */
 void log_setup(enum log_level level, enum log_format format);
+/* From now on every line also goes to the system log under that name (borrowed), for a process whose standard error nobody reads. */
+void log_also_syslog(const char *name);
 bool log_wants(enum log_level level);
 
 /* One line, one write(2), any thread. topic is one lower-case word (the room or subject: "s3", "commit", "key").
