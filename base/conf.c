@@ -9,11 +9,14 @@ int conf_fail(struct conf *c, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (c->error_cap) {
-		va_start(ap, fmt);
-		vsnprintf(c->error, c->error_cap, fmt, ap);
-		va_end(ap);
-	}
+	if (!c->error_cap)
+		return rc;
+	va_start(ap, fmt);
+	vsnprintf(c->error, c->error_cap, fmt, ap);
+	va_end(ap);
+	for (char *p = c->error; *p; p++) /* paths are shown as they are: it must stay one line */
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	return rc;
 }
 
