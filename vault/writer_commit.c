@@ -193,24 +193,17 @@ static int gather(struct writer *w, uint64_t size, uint64_t first, uint32_t coun
 
 /* ---- publishing */
 
-/* What this commit replaces. */
+/* What this commit replaces; a removal that waits at its key is taken back, and its object replaced. */
 static int condition(struct writer *w, const char *key, struct store_cond *cond)
 {
-	bool was_waiting = false;
-	int rc = tree_claim_key(w->v, key, &was_waiting);
-
-	*cond = (struct store_cond){ 0 };
-	if (rc || was_waiting) /* the old object was ours to remove: whatever stands there now may go */
-		return rc;
+	*cond = (struct store_cond){ .if_none_match = !w->stands };
 	if (w->stands) {
 		struct object_place place;
 
 		object_place(w->stands, &place);
 		copy_text(cond->if_match, sizeof(cond->if_match), place.etag);
-	} else {
-		cond->if_none_match = true;
 	}
-	return 0;
+	return tree_claim_cond(w->v, key, cond);
 }
 
 struct second_look {
@@ -609,7 +602,7 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	struct object_place place;
 	struct trailer t;
 	int rc = path_key(&w->v->rules, key, to, false);
-	bool attrs = w->attrs_dirty, was_waiting = false;
+	bool attrs = w->attrs_dirty;
 
 	object_attrs(o, &t);
 	t.mode = w->attrs.mode;
@@ -624,9 +617,9 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	if (!rc)
 		rc = writer_run(w);
 	if (!rc)
-		rc = tree_claim_key(w->v, key, &was_waiting);
+		rc = tree_claim_cond(w->v, key, &cond);
 	if (!rc)
-		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, was_waiting ? NULL : &cond);
+		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, &cond);
 	if (!rc)
 		rc = tree_remove_later(w->v, w->path, false);
 	pthread_mutex_lock(&w->lock);

@@ -253,34 +253,46 @@ static void job_ended(struct writer *w, struct stream *s, int rc)
 
 /* ---- begin */
 
-/* The base's last chunk, which growth encrypts again, comes into the overlay, and what was written over it is compared: INV-2. */
+/* The carried base's last chunk in plain: compared with what was written over it (INV-2), and brought into the overlay for its part. */
+static int absorb_plain(struct writer *w, struct stream *s, const uint8_t *tail, uint32_t len)
+{
+	uint64_t k = s->first_chunk;
+
+	if (s->orphan)
+		return ECANCELED;
+	if (!overlay_same(&w->over, k, tail, len)) {
+		w->touched = true;
+		return EAGAIN;
+	}
+	if (w->busy) /* a commit does not need it here: it gathers from the base */
+		return 0;
+	if (overlay_has(&w->over, k)) {
+		overlay_fill(&w->over, k, len, tail, len);
+		return 0;
+	}
+	return overlay_write(&w->over, k * CHUNK_BYTES, tail, len) ? EAGAIN : 0;
+}
+
 static int absorb_tail(struct writer *w, struct stream *s)
 {
-	AUTO_FREE uint8_t *tail = malloc(CHUNK_BYTES);
-	uint64_t base_size = object_size(s->carry);
 	uint64_t k = s->first_chunk;
-	size_t len = (size_t)(base_size - k * CHUNK_BYTES), got = 0;
+	size_t len = (size_t)(object_size(s->carry) - k * CHUNK_BYTES), got = 0;
+	uint8_t *tail = malloc(CHUNK_BYTES);
 
 	if (!tail)
 		return EAGAIN;
 
 	int rc = object_read(w->v, s->carry, k * CHUNK_BYTES, len, tail, &got);
 
-	if (rc || got != len)
-		return rc ? rc : EBADMSG;
-	pthread_mutex_lock(&w->lock);
-	if (s->orphan) {
-		rc = ECANCELED;
-	} else if (!overlay_same(&w->over, k, tail, (uint32_t)len)) {
-		w->touched = true;
-		rc = EAGAIN;
-	} else if (!w->busy && overlay_has(&w->over, k)) {
-		overlay_fill(&w->over, k, (uint32_t)len, tail, (uint32_t)len);
-	} else if (!w->busy && overlay_write(&w->over, k * CHUNK_BYTES, tail, len) != 0) {
-		rc = EAGAIN; /* a commit does not need it here: it gathers from the base */
+	if (!rc && got != len)
+		rc = EBADMSG;
+	if (!rc) {
+		pthread_mutex_lock(&w->lock);
+		rc = absorb_plain(w, s, tail, (uint32_t)len);
+		pthread_mutex_unlock(&w->lock);
 	}
-	pthread_mutex_unlock(&w->lock);
 	explicit_bzero(tail, CHUNK_BYTES);
+	free(tail);
 	return rc;
 }
 
