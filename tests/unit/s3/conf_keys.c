@@ -6,7 +6,7 @@ static const char *const hostile[] = {
 	"new\nline", "carriage\rreturn", "tab\there", "ctrl\x01\x1f", "del\x7f", " leading", "trailing ", "two  spaces", "%41", "a%2Fb", "100%",
 	"a+b", "a&amp;b", "<a>", "]]>", "\"quoted'", "back\\slash", "..\\up", "nfc-\xc3\xa9", "nfd-e\xcc\x81", "\xe6\x97\xa5\xe6\x9c\xac",
 	"\xf0\x9f\x94\x92", "?query=1", "#fragment", "a;b", "a:b", "a|b", "a*b", "a,b=c", "~tilde", "$HOME", "`id`", "-rf", "..a", "a..", "...",
-	".hidden", ".pishop=store", ".pishop=folder", ".pishop=", ".pishop==", ".pishop==store", ".pishop=store/tmp/x", ".pishop=folder/x",
+	".hidden", ".pishop=store", ".pishop=folder", ".pishop=", ".pishop==", ".pishop==store", "d/.pishop=store/tmp/x", "d/.pishop=folder/x",
 	"UPPER", "upper", "\xe2\x80\xae" "rtl", "\xef\xbb\xbf" "bom", "nbsp\xc2\xa0",
 };
 
