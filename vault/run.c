@@ -274,7 +274,8 @@ static int write_record(struct run *r, bool fresh)
 			return 0;
 		}
 		if (rc != ESTALE && rc != ENOENT) {
-			complain(r);
+			if (fresh || rc != EACCES) /* refresh tells of that */
+				complain(r);
 			return rc;
 		}
 		rc = look_who(r);

@@ -4,7 +4,6 @@
 #include "base/rand.h"
 #include "s3/layer.h"
 #include "s3/mem_store.h"
-#include "vault/object.h"
 
 #include <errno.h>
 

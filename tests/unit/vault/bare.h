@@ -4,6 +4,7 @@
 /* A bucket in memory, with faults and counters, and vaults upon it without their thread and without a start: nothing happens in them but what
  * the test calls. */
 #include "s3/stores.h"
+#include "vault/object.h"
 #include "vault/vault_private.h"
 
 #include <setjmp.h>
