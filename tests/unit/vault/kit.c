@@ -67,21 +67,25 @@ struct vault_config kit_config(void)
 	return (struct vault_config){ .prefix = "backups", .memory = VAULT_MEMORY_MIN, .part_bytes = KIT_PART };
 }
 
+void kit_prepare(struct kit *k)
+{
+	if (!k->bucket)
+		k->bucket = kit_bucket_new(NULL);
+	if (k->fault)
+		return;
+	assert_int_equal(fault_store_new(view(k->bucket), &k->fault), 0);
+	assert_int_equal(stats_store_new(k->fault, &k->stats), 0);
+}
+
 enum vault_failure kit_try_open(struct kit *k, const struct vault_config *config, const char *key)
 {
 	struct keyring *keys;
 	char reason[256];
 
-	if (!k->bucket)
-		k->bucket = kit_bucket_new(NULL);
+	kit_prepare(k);
 	assert_int_equal(keyring_parse(key, strlen(key), &keys, reason, sizeof(reason)), 0);
-	if (!k->fault) {
-		assert_int_equal(fault_store_new(view(k->bucket), &k->fault), 0);
-		assert_int_equal(stats_store_new(k->fault, &k->stats), 0);
-	}
 
-	struct store *top = k->stats;
-	enum vault_failure why = vault_open(config, top, keys, &k->v, k->error, sizeof(k->error));
+	enum vault_failure why = vault_open(config, k->stats, keys, &k->v, k->error, sizeof(k->error));
 
 	if (why != VAULT_OK)
 		k->fault = k->stats = NULL;
@@ -104,14 +108,21 @@ int kit_setup(void **state)
 	return 0;
 }
 
+void kit_close(struct kit *k)
+{
+	if (!k->v)
+		return;
+	fault_store_clear(k->fault);
+	vault_close(k->v);
+	k->v = NULL;
+	k->fault = k->stats = NULL;
+}
+
 int kit_teardown(void **state)
 {
 	struct kit *k = *state;
 
-	if (k->v) {
-		fault_store_clear(k->fault);
-		vault_close(k->v);
-	}
+	kit_close(k);
 	kit_bucket_free(k->bucket);
 	free(k);
 	return 0;

@@ -32,10 +32,13 @@ struct kit {
 	char error[1024];    /* of the last kit_open */
 };
 
+/* Makes the layers of the next vault on the bucket, so that faults can be set before it opens. */
+void kit_prepare(struct kit *k);
 /* Opens a vault on the bucket; key: text of the key. */
 enum vault_failure kit_try_open(struct kit *k, const struct vault_config *config, const char *key);
 void kit_open(struct kit *k, const struct vault_config *config, const char *key); /* fails the test when it does not open */
 struct vault_config kit_config(void);
+void kit_close(struct kit *k); /* the bucket stays */
 /* The usual fixture: a bucket and an open vault; *state is struct kit. */
 int kit_setup(void **state);
 int kit_teardown(void **state);
@@ -59,6 +62,6 @@ void kit_raw_flip(struct kit_bucket *b, const char *key, size_t at); /* one bit 
 void kit_raw_cut(struct kit_bucket *b, const char *key, size_t len);
 void kit_raw_remove(struct kit_bucket *b, const char *key);
 unsigned kit_raw_uploads(struct kit_bucket *b, const char *key);
-/* Text files of the log: from kit_log_begin on what the program logs goes into a pipe; kit_log_end gives it back, to be freed. */
+/* The log: from kit_log_begin on what the program logs goes into a file; kit_log_end gives it back, to be freed. */
 void kit_log_begin(void);
 char *kit_log_end(void);
