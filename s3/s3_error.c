@@ -33,6 +33,7 @@ const struct s3_error_row s3_error_rows[] = {
 	{ "InvalidSecurity", REFUSED(EKEYREJECTED) },
 	{ "MissingSecurityHeader", REFUSED(EKEYREJECTED) },
 	{ "NotSignedUp", REFUSED(EKEYREJECTED) },
+	{ "XAdminUserNotFound", REFUSED(EKEYREJECTED) }, /* versitygw, with 404 */
 	{ "RequestTimeTooSkewed", REFUSED(ENOTRECOVERABLE) },
 	{ "RequestExpired", REFUSED(ENOTRECOVERABLE) },
 

@@ -75,6 +75,8 @@ int s3_list_parts(struct store *s, const char *key, const char *upload_id, struc
 	int rc = s3_task_begin(&task, s, key, false, call);
 
 	*parts = (struct store_parts){ 0 };
+	if (!rc)
+		rc = s3_check_upload(&task, upload_id);
 	if (rc)
 		return rc;
 	do
@@ -94,7 +96,7 @@ static void next_free(struct s3_uploads_next *next)
 /* One page behind *next, which becomes the marker of the page after it. */
 static int uploads_page(struct s3_task *task, struct s3_uploads_next *next, struct store_uploads *uploads)
 {
-	struct s3_request request = { .method = "GET" };
+	struct s3_request request = { .method = "GET", .to_bucket = true };
 	AUTO(http_reply_free) struct http_reply reply;
 	AUTO(next_free) struct s3_uploads_next after = { 0 };
 

@@ -40,10 +40,18 @@ int s3_begin(struct store *s, const char *key, const char *commit, char upload_i
 	return 0;
 }
 
-static int check_part(struct s3_task *task, uint32_t number, uint64_t size)
+int s3_check_upload(struct s3_task *task, const char *upload_id)
+{
+	return upload_id[0] ? 0 : store_fail(task->call, EINVAL, task->key, "no upload id");
+}
+
+static int check_part(struct s3_task *task, const char *upload_id, uint32_t number, uint64_t size)
 {
 	const struct store_limits *limits = &task->store->base.limits;
+	int rc = s3_check_upload(task, upload_id);
 
+	if (rc)
+		return rc;
 	if (number < 1 || number > limits->parts_max)
 		return store_fail(task->call, EINVAL, task->key, "part number %u is not in 1..%u", number, limits->parts_max);
 	if (size > limits->part_max)
@@ -96,7 +104,7 @@ int s3_part(struct store *s, const char *key, const char *upload_id, const struc
 	int rc = s3_task_begin(&task, s, key, true, call);
 
 	if (!rc)
-		rc = check_part(&task, part->number, made.size);
+		rc = check_part(&task, upload_id, part->number, made.size);
 	if (rc)
 		return rc;
 
@@ -133,7 +141,7 @@ int s3_part_copy(struct store *s, const char *key, const char *upload_id, const 
 	if (!rc && (length == 0 || offset > INT64_MAX || store_key_check(&s->limits, key)))
 		rc = store_fail(task.call, EINVAL, src, "an empty range, or not a legal key");
 	if (!rc)
-		rc = check_part(&task, part->number, length);
+		rc = check_part(&task, upload_id, part->number, length);
 	if (!rc && (s3_copy_source(task.store, &source, src) || !buf_text(&source)))
 		rc = store_fail(task.call, ENOMEM, src, "out of memory");
 	if (rc)
@@ -198,6 +206,8 @@ int s3_complete(struct store *s, const char *key, const char *upload_id, const s
 	int rc = s3_task_begin(&task, s, key, true, call);
 
 	buf_init(&body, COMPLETE_MAX);
+	if (!rc)
+		rc = s3_check_upload(&task, upload_id);
 	if (!rc && (rc = put_parts(&body, parts, count)))
 		store_fail(task.call, rc, key, "no parts, or not in ascending order");
 	if (!rc)
@@ -230,6 +240,8 @@ int s3_abort(struct store *s, const char *key, const char *upload_id, struct sto
 	struct s3_task task;
 	int rc = s3_task_begin(&task, s, key, false, call);
 
+	if (!rc)
+		rc = s3_check_upload(&task, upload_id);
 	if (rc)
 		return rc;
 	s3_add_query(&request, "uploadId", upload_id);

@@ -160,7 +160,7 @@ static int send_once(struct s3_task *task, const struct s3_request *request, con
 {
 	struct s3_store *s = task->store;
 	AUTO(wire_free) struct wire wire = { 0 };
-	int rc = wire_build(s, &wire, task->key, request, payload);
+	int rc = wire_build(s, &wire, request->to_bucket ? "" : task->key, request, payload);
 	const char *url = rc ? NULL : buf_text(&wire.url);
 
 	if (!url) {

@@ -39,7 +39,7 @@ static inline struct s3_store *s3_of(struct store *s)
 struct s3_task {
 	struct s3_store *store;
 	struct store_call *call; /* never NULL */
-	const char *key;         /* "" : the bucket */
+	const char *key;         /* for messages too; "" : the bucket */
 	bool data;               /* may last as long as it makes progress; else the whole task has a deadline */
 	int64_t deadline;        /* clock_mono_ms, INT64_MAX: none */
 	struct store_call unwanted; /* stands in for a call that the caller did not give */
@@ -56,11 +56,15 @@ struct s3_request {
 	int body_count;
 	const struct iovec *into;
 	int into_count;
-	bool mutates; /* a lost answer is ambiguous */
+	bool to_bucket; /* and not to task->key */
+	bool mutates;   /* a lost answer is ambiguous */
 };
 
 /* Begins an operation: resets call, checks the key ("" : none needed). 0, or an error that is already told. */
 int s3_task_begin(struct s3_task *task, struct store *s, const char *key, bool data, struct store_call *call);
+
+/* EINVAL for an empty upload id: a DELETE that names none would remove the object. */
+int s3_check_upload(struct s3_task *task, const char *upload_id);
 
 void s3_add_query(struct s3_request *request, const char *name, const char *value);
 /* NULL or empty values are left out. */
