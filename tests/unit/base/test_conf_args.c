@@ -118,6 +118,18 @@ static void mistakes_are_named(void **state)
 	}
 }
 
+static void the_nearest_name_is_suggested(void **state)
+{
+	static const struct conf_option alike[] = { { .name = "parting" }, { .name = "porting" }, { .name = "sorting" } };
+	char *argv[] = { ARG("x"), ARG("--portinf"), NULL };
+	struct conf_input in = { .options = alike, .count = ARRAY_LEN(alike), .argc = 2, .argv = argv };
+	char error[512];
+	struct conf *c;
+
+	assert_int_equal(conf_load(&in, &c, error, sizeof(error)), EINVAL);
+	assert_string_equal(error, "--portinf (command line): there is no such flag; did you mean --porting?");
+}
+
 static void a_long_wrong_flag_is_cut(void **state)
 {
 	char flag[4096], error[512];
@@ -155,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_switch_can_be_taken_back),
 		cmocka_unit_test(a_switch_takes_no_next_argument),
 		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(the_nearest_name_is_suggested),
 		cmocka_unit_test(a_long_wrong_flag_is_cut),
 		cmocka_unit_test(secrets_are_no_flags),
 	};

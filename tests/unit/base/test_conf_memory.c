@@ -5,9 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define SECRET "a-secret-that-nobody-may-find"
+
+static int leaks; /* freed pieces of memory with the secret in them */
 
 /* The allocation with this number fails; counted while it is not 0. */
 static int fail_at, count;
@@ -23,6 +29,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
+void __real_free(void *p);
+void __wrap_free(void *p);
 int __wrap_asprintf(char **out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -39,6 +47,12 @@ void *__wrap_calloc(size_t n, size_t size)
 char *__wrap_strdup(const char *text)
 {
 	return fails() ? NULL : __real_strdup(text);
+}
+
+void __wrap_free(void *p)
+{
+	leaks += p && memmem(p, malloc_usable_size(p), SECRET, strlen(SECRET));
+	__real_free(p);
 }
 
 static PRINTF_LIKE(2, 0) int print(char **out, const char *fmt, va_list ap)
@@ -99,9 +113,54 @@ static void every_allocation_may_fail(void **state)
 	assert_in_range(failures, 40, 200);
 }
 
+static void write_secret(const char *path, const char *before)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "%s%s\n", before, SECRET) > 0);
+	close(fd);
+}
+
+/* From wherever it came: the buffers of files, values that a stronger source replaced, and the value itself. */
+static void freed_memory_holds_no_secret(void **state)
+{
+	char dir[] = "/tmp/conf-test-XXXXXX", path[64], config[64], secrets[64], error[512];
+	struct conf *c;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/secret-key", dir);
+	write_secret(path, "");
+	snprintf(path, sizeof(path), "%s/ini", dir);
+	write_secret(path, "secret-key=");
+	snprintf(config, sizeof(config), "--config=%s/ini", dir);
+	snprintf(secrets, sizeof(secrets), "--secret-dir=%s", dir);
+	leaks = 0;
+	assert_int_equal(load_with(&c, error, LIST(config, secrets), NULL), 0);
+	assert_string_equal(conf_text(c, "secret-key"), SECRET);
+	conf_free(c);
+	assert_int_equal(load_with(&c, error, LIST(config, secrets), LIST((char[]){ "MINIO_SECRET_KEY=" SECRET })), 0);
+	conf_free(c);
+	write_secret(path, "threads=x\nsecret-key=");
+	assert_int_equal(load_with(&c, error, LIST(config, secrets), NULL), EINVAL);
+	assert_int_equal(leaks, 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/secret-key", dir);
+	unlink(path);
+	rmdir(dir);
+
+	char *positive = strdup(SECRET); /* the search itself finds what is there */
+
+	__wrap_free(positive);
+	assert_int_equal(leaks, 1);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation_may_fail) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(freed_memory_holds_no_secret),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

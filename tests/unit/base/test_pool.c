@@ -15,15 +15,27 @@
 #define SOON (clock_mono_ms() + 4000)
 
 static atomic_bool refuse_threads, refuse_memory;
+static atomic_int started, joined; /* threads */
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int __real_pthread_join(pthread_t thread, void **result);
+int __wrap_pthread_join(pthread_t thread, void **result);
 void *__real_malloc(size_t n);
 void *__wrap_malloc(size_t n);
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	return refuse_threads ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+	int rc = refuse_threads ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+
+	started += !rc;
+	return rc;
+}
+
+int __wrap_pthread_join(pthread_t thread, void **result)
+{
+	joined++;
+	return __real_pthread_join(thread, result);
 }
 
 void *__wrap_malloc(size_t n)
@@ -319,6 +331,13 @@ static void many_submitters(void **state)
 	pool_free(s.pool);
 }
 
+/* Threads that end by themselves are joined as well: a detached one might still run when the process tears down. */
+static void every_thread_was_joined(void **state)
+{
+	assert_true(started > 20);
+	assert_int_equal(started, joined);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +349,7 @@ int main(void)
 		cmocka_unit_test(no_thread_is_eagain_only_without_any),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(many_submitters),
+		cmocka_unit_test(every_thread_was_joined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

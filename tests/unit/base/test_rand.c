@@ -99,6 +99,12 @@ static void below_stays_below_and_reaches_all(void **state)
 	}
 	for (int i = 0; i < 6; i++)
 		assert_in_range(seen[i], 800, 1200); /* 1000 expected, standard deviation 29 */
+	/* 2^32 is a third more than this limit: by a mere remainder, half of the results would fall into its first third. */
+	unsigned low = 0;
+
+	for (int i = 0; i < 6000; i++)
+		low += rand_below(3u << 30) < 1u << 30;
+	assert_in_range(low, 1800, 2200); /* 2000 expected, standard deviation 37 */
 	assert_int_equal(rand_below(1), 0);
 	assert_true(rand_below(UINT32_MAX) < UINT32_MAX);
 }

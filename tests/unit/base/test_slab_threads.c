@@ -108,7 +108,11 @@ static void a_giver_wakes_the_waiter(void **state)
 	while (slab_wait(s, SLAB_WRITE, 0) == 0)
 		clock_sleep_ms(1);
 	g.go = true;
-	assert_int_equal(slab_wait(s, SLAB_WRITE, SOON), 0);
+
+	int64_t deadline = SOON;
+
+	assert_int_equal(slab_wait(s, SLAB_WRITE, deadline), 0);
+	assert_true(clock_mono_ms() < deadline - 1000); /* by the giver, not by its deadline */
 	struct slab *slab = slab_take(s, SLAB_WRITE);
 
 	assert_non_null(slab);
@@ -196,6 +200,24 @@ static void whoever_gives_up_leaves_the_queue_whole(void **state)
 	run_askers(s, alone, ARRAY_LEN(alone));
 }
 
+/* Who queues behind the place of one that gave up is not forgotten. */
+static void the_queue_goes_on_after_the_last_one_left(void **state)
+{
+	AUTO(auto_slabs_free) struct slabs *s = slabs_new(1, (const uint32_t[SLAB_SIDES]){ 0 });
+	struct asker later[1] = { { .wait_ms = 4000 } };
+	atomic_int turn = 0;
+
+	later[0].slabs = s;
+	later[0].turn = &turn;
+	assert_int_equal(slab_commit_lock(s, 0), 0);
+	assert_int_equal(slab_commit_lock(s, clock_mono_ms() + 5), ETIMEDOUT);
+	assert_int_equal(pthread_create(&later[0].thread, NULL, ask, &later[0]), 0);
+	wait_for_waiters(s, 1);
+	slab_commit_unlock(s);
+	pthread_join(later[0].thread, NULL);
+	assert_int_equal(later[0].rc, 0);
+}
+
 struct contender {
 	struct slabs *slabs;
 	int *inside, mistakes, got;
@@ -241,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_giver_wakes_the_waiter),
 		cmocka_unit_test(the_token_goes_in_order),
 		cmocka_unit_test(whoever_gives_up_leaves_the_queue_whole),
+		cmocka_unit_test(the_queue_goes_on_after_the_last_one_left),
 		cmocka_unit_test(one_holder_at_a_time),
 	};
 
