@@ -13,6 +13,9 @@
  * that our own first try has finished. Such answers are told with err.ambiguous, never hidden, as only the caller knows its commit id.
  * A begin that is repeated after a lost reply leaves an upload without parts behind: recovery finds and aborts it.
  *
+ * A write that is refused with 403 is said twice more, quickly: MinIO (2026-02) answers AccessDenied, now and then, to a write beside
+ * the removal of its folder's last object. Who really may not learns it a little later.
+ *
  * An empty token bucket does not fail a call. The bucket is there so that many calls failing at once do not hammer a server that is
  * coming up; a backup must outlive that server's restart. So a retry without tokens waits long (cap_ms, with half of it jitter), and
  * only the deadline ends the call. */
@@ -21,6 +24,7 @@
 #define COST_NETWORK 10  /* ... after no connection or no answer */
 #define TOKENS_MAX 500
 #define BROKEN_TRIES 5   /* a reply that is damaged so often in a row stays damaged: the object is, or a proxy */
+#define REFUSED_TRIES 3
 #define SLEEP_SLICE_MS 50 /* between looks at call->cancel */
 
 struct retry_store {
@@ -33,7 +37,7 @@ struct retry_store {
 struct run {
 	int64_t start, deadline; /* clock_mono_ms */
 	uint32_t allowed_ms;
-	unsigned tries, broken;
+	unsigned tries, broken, refused;
 	bool ambiguous; /* some try may have done it */
 };
 
@@ -50,6 +54,14 @@ static bool is_broken(int code)
 static bool is_retryable(int code)
 {
 	return is_network(code) || is_broken(code) || code == EAGAIN || code == EREMOTEIO;
+}
+
+/* See the head of the file. */
+static bool may_be_a_mistake(const struct run *run, const struct layer_request *r, int code)
+{
+	bool writes = r->op == STORE_PUT || r->op == STORE_COPY || r->op == STORE_BEGIN || r->op == STORE_COMPLETE;
+
+	return code == EACCES && writes && r->call->err.http_status == 403 && run->refused < REFUSED_TRIES;
 }
 
 static bool take_tokens(struct retry_store *s, int code)
@@ -127,6 +139,7 @@ static int try_once(struct retry_store *s, struct layer_request *r, struct run *
 		store_fail(&call, rc, r->op == STORE_REMOVE ? NULL : r->key, "%s failed", store_op_name(r->op));
 	run->ambiguous = run->ambiguous || (rc && call.err.ambiguous);
 	run->broken = is_broken(rc) ? run->broken + 1 : 0;
+	run->refused += rc == EACCES;
 	r->call->err = call.err;
 	r->call->server_date = call.server_date;
 	return rc;
@@ -198,12 +211,14 @@ static int finish_remove(struct layer_request *r, int rc)
 	for (size_t i = 0; i < r->count; i++)
 		if (rc == ECANCELED && is_retryable(r->results[i]))
 			r->results[i] = ECANCELED;
-	for (size_t i = 0; i < r->count; i++)
-		if (r->results[i] && r->results[i] != rc)
-			return store_fail(r->call, r->results[i], r->keys[i], "could not be removed");
-		else if (r->results[i])
-			break;
-	return rc;
+
+	size_t first = 0;
+
+	while (first < r->count && !r->results[first])
+		first++;
+	if (first == r->count || r->results[first] == rc)
+		return rc;
+	return store_fail(r->call, r->results[first], r->keys[first], "could not be removed");
 }
 
 /* The last word of a call that failed. */
@@ -224,6 +239,7 @@ static int retry_around(struct layer *l, struct layer_request *r)
 	struct retry_store *s = (struct retry_store *)l;
 	struct run run = { .start = clock_mono_ms() };
 	int rc, next = 0;
+	bool again;
 
 	run.allowed_ms = r->call->timeout_ms	   ? r->call->timeout_ms
 			 : layer_moves_data(r->op) ? s->config.data_ms
@@ -237,9 +253,10 @@ static int retry_around(struct layer *l, struct layer_request *r)
 			give_token(s);
 			return 0;
 		}
-		if (is_retryable(rc))
+		again = is_retryable(rc) || may_be_a_mistake(&run, r, rc);
+		if (again)
 			next = wait_for_next(s, r, &run, rc);
-	} while (is_retryable(rc) && !next);
+	} while (again && !next);
 	if (next == ECANCELED)
 		return finish(r, &run, store_fail(r->call, ECANCELED, r->key, "cancelled between two tries"));
 	if (next)

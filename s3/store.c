@@ -113,6 +113,7 @@ int store_fail(struct store_call *call, int code, const char *key, const char *f
 static const char *code_words(int code)
 {
 	static const struct { int code; const char *words; } table[] = {
+		{ 0, "no error" },
 		{ ENOENT, "no such object" },
 		{ ENODATA, "no such upload" },
 		{ ESTALE, "the object is not the one expected" },

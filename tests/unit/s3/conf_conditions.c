@@ -162,7 +162,8 @@ struct contender {
 	const char *key;
 	unsigned number;
 	int rc;
-	unsigned done;
+	unsigned done, refused;
+	struct store_call call;
 };
 
 /* One attempt, said again where the server only asks to: its 409 in a race means that nothing was decided. */
@@ -336,6 +337,18 @@ static void readers_see_whole_objects(void **state)
 			fail_msg("%s", r[i].wrong);
 }
 
+/* A put beside the removal of its folder's last object is refused by MinIO, now and then, as if it were forbidden. The retry layer
+ * knows; without it this is said again here. */
+static void put_itself(struct contender *c, char *k)
+{
+	int tries = 0;
+
+	do
+		c->rc = c->s->ops->put(c->s, k, &(struct iovec){ k, strlen(k) }, 1, NULL, NULL, NULL, &c->call);
+	while (c->rc == EACCES && c->call.err.http_status == 403 && ++tries < 20);
+	c->refused += (unsigned)tries;
+}
+
 static void *churn(void *arg)
 {
 	struct contender *c = arg;
@@ -345,13 +358,13 @@ static void *churn(void *arg)
 
 	snprintf(k, sizeof(k), "%sdeep/er/folder/%u", c->key, c->number);
 	for (c->done = 0; c->done < 30; c->done++) {
-		c->rc = c->s->ops->put(c->s, k, &(struct iovec){ k, strlen(k) }, 1, NULL, NULL, NULL, NULL);
+		put_itself(c, k);
 		if (!c->rc)
-			c->rc = c->s->ops->remove(c->s, &one, 1, &result, NULL);
+			c->rc = c->s->ops->remove(c->s, &one, 1, &result, &c->call);
 		if (c->rc)
 			return NULL;
 	}
-	c->rc = c->s->ops->put(c->s, k, &(struct iovec){ k, strlen(k) }, 1, NULL, NULL, NULL, NULL);
+	put_itself(c, k);
 	return NULL;
 }
 
@@ -361,12 +374,17 @@ static void folders_that_come_and_go(void **state)
 	struct bench *b = *state;
 	struct contender c[COUNTERS];
 	struct store_page page;
+	unsigned refused = 0;
 
 	for (unsigned i = 0; i < COUNTERS; i++)
 		c[i] = (struct contender){ .s = b->s, .key = b->prefix, .number = i };
 	in_threads(COUNTERS, churn, c, sizeof(*c));
-	for (unsigned i = 0; i < COUNTERS; i++)
-		assert_int_equal(c[i].rc, 0);
+	for (unsigned i = 0; i < COUNTERS; i++) {
+		expect_success(c[i].rc, &c[i].call);
+		refused += c[i].refused;
+	}
+	if (refused)
+		differs("puts beside the removal of their folder's last object are refused with 403, and good when said again (MinIO)");
 	list_all(b, b->prefix, 0, 0, &page);
 	assert_int_equal(page.count, COUNTERS);
 	store_page_free(&page);

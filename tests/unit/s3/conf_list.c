@@ -24,10 +24,17 @@ static void model(const char *const *sorted, size_t count, const char *prefix, c
 static void expect_listing(struct bench *b, const char *const *sorted, size_t count, const char *prefix, char delimiter, uint32_t max)
 {
 	struct store_page expected, got;
+	size_t cut = 0;
 
 	model(sorted, count, prefix, delimiter, &expected);
 	list_all(b, prefix, delimiter, max, &got);
-	assert_int_equal(got.count, expected.count);
+	if (max == 1 && !b->local && got.count < expected.count) {
+		differs("with pages of one key a list ends early behind a folder that has a marker (MinIO): never page by one");
+		cut = expected.count - got.count;
+	}
+	if (got.count != expected.count - cut)
+		print_message("listing %s, delimiter '%c', pages of %u\n", prefix, delimiter ? delimiter : '0', max);
+	assert_int_equal(got.count, expected.count - cut);
 	for (size_t i = 0; i < got.count; i++) {
 		assert_string_equal(got.objects[i].key, expected.objects[i].key);
 		assert_int_equal(got.objects[i].prefix, expected.objects[i].prefix);
@@ -88,6 +95,15 @@ static void random_name(char out[16])
 	out[n] = '\0';
 }
 
+/* Could a key begin so, and is it one itself? */
+static bool could_begin_a_key(struct bench *b, const char *prefix)
+{
+	char k[128];
+
+	snprintf(k, sizeof(k), "%sx", prefix);
+	return store_key_check(&b->s->limits, k) == 0 && store_key_check(&b->s->limits, prefix) == 0;
+}
+
 /* Trees nobody would think of, against the model. */
 static void random_trees(void **state)
 {
@@ -117,6 +133,8 @@ static void random_trees(void **state)
 
 		random_name(name);
 		name[rand_below(4)] = '\0';
+		if (!could_begin_a_key(b, key(b, name)))
+			continue; /* a server may call it a bad request */
 		expect_listing(b, sorted, count, key(b, name), 0, max);
 		expect_listing(b, sorted, count, key(b, name), '/', max);
 	}
@@ -231,8 +249,17 @@ static void wrong_arguments(void **state)
 	struct bench *b = *state;
 	struct store_page page;
 
+	static const char *const no_keys[] = { "/", "//", "./", "../", "x//", "x/../", "x/./y" };
+
 	if (!b->local)
 		return; /* what a server says of them is its own affair; the vault sends none */
+	put_text(b, key(b, "x/y"), "y");
+	for (size_t i = 0; i < ARRAY_LEN(no_keys); i++) {
+		assert_int_equal(b->s->ops->list(b->s, no_keys[i], 0, NULL, 0, &page, NULL), 0);
+		assert_int_equal(page.count, 0);
+		assert_int_equal(b->s->ops->list(b->s, key(b, no_keys[i]), '/', NULL, 0, &page, NULL), 0);
+		assert_int_equal(page.count, 0);
+	}
 	assert_int_equal(b->s->ops->list(b->s, b->prefix, '-', NULL, 0, &page, NULL), EINVAL);
 	assert_int_equal(b->s->ops->list(b->s, b->prefix, 0, "nonsense", 0, &page, NULL), EINVAL);
 	assert_int_equal(b->s->ops->list(b->s, b->prefix, 0, NULL, b->s->limits.list_max + 1, &page, NULL), EINVAL);

@@ -300,7 +300,7 @@ static void copying(void **state)
 	expect_text(b, from, "bytes");
 	assert_int_equal(b->s->ops->head(b->s, to, &head, NULL), 0);
 	assert_string_equal(head.etag, dst.etag);
-	assert_int_equal(dst.size, 5);
+	assert_true(dst.size == 5 || (dst.size == 0 && !b->local)); /* S3's answer to a copy has no size */
 	assert_true(head.commit[0] == '\0' || strcmp(head.commit, COMMIT_B) == 0);
 	assert_int_equal(b->s->ops->copy(b->s, from, "0123456789abcdef0123456789abcdef", key(b, "other"), NULL, NULL, NULL, NULL), ESTALE);
 	expect_absent(b, key(b, "other"));

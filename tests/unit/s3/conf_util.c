@@ -52,6 +52,16 @@ void assert_any(int rc, const int *values, size_t count)
 	fail_msg("%d (%s) is none of the %zu legitimate answers", rc, strerror(rc), count);
 }
 
+void expect_success(int rc, const struct store_call *call)
+{
+	char text[600];
+
+	if (!rc)
+		return;
+	store_error_text(&call->err, text, sizeof(text));
+	fail_msg("%d: %s", rc, text);
+}
+
 int put_bytes(struct bench *b, const char *k, const void *data, size_t n, const struct store_cond *cond, struct store_meta *meta)
 {
 	union {
@@ -122,8 +132,9 @@ void list_all(struct bench *b, const char *prefix, char delimiter, uint32_t max,
 	*all = (struct store_page){ 0 };
 	do {
 		struct store_page page;
+		struct store_call call = { 0 };
 
-		assert_int_equal(b->s->ops->list(b->s, prefix, delimiter, token, max, &page, NULL), 0);
+		expect_success(b->s->ops->list(b->s, prefix, delimiter, token, max, &page, &call), &call);
 		free(token);
 		assert_true(!max || page.count <= max);
 		for (size_t i = 0; i < page.count; i++) {

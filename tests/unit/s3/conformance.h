@@ -45,6 +45,7 @@ void differs(const char *what);
 void assert_any(int rc, const int *values, size_t count);
 #define ASSERT_ANY(rc, ...) assert_any(rc, (const int[]){ __VA_ARGS__ }, sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 
+void expect_success(int rc, const struct store_call *call); /* else fails with the call's own words */
 int put_bytes(struct bench *b, const char *k, const void *data, size_t n, const struct store_cond *cond, struct store_meta *meta);
 void put_text(struct bench *b, const char *k, const char *text); /* must succeed */
 /* Reads the whole object, up to cap bytes, and asserts success. Returns its length. */
