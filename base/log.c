@@ -121,21 +121,36 @@ static void format_now(char out[32])
 	snprintf(out, 32, "%s.%03dZ", whole, (int)(now.tv_nsec / 1000000));
 }
 
-static void write_line(enum log_level level, const char *topic, const char *path, const char *message)
+/* Text and path are escaped already; path NULL: none. */
+static int format_line(char line[LINE_MAX_BYTES], bool json, enum log_level level, const char *topic, const char *text, const char *path)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
-	bool json = atomic_load(&wanted_format) == LOG_JSON;
-	char now[32], text[MESSAGE_OUT_MAX], where[PATH_OUT_MAX] = "", line[LINE_MAX_BYTES];
+	const char *before = "", *after = "";
+	char now[32];
 
 	format_now(now);
+	if (path) {
+		before = json ? ",\"path\":\"" : " path=\"";
+		after = "\"";
+	}
+	if (json)
+		return snprintf(line, LINE_MAX_BYTES, "{\"time\":\"%s\",\"level\":\"%s\",\"topic\":\"%.32s\",\"msg\":\"%s\"%s%s%s}\n", now,
+				names[level], topic, text, before, path ? path : "", after);
+	return snprintf(line, LINE_MAX_BYTES, "%s %s %.32s: %s%s%s%s\n", now, names[level], topic, text, before, path ? path : "", after);
+}
+
+static void write_line(enum log_level level, const char *topic, const char *path, const char *message)
+{
+	bool json = atomic_load(&wanted_format) == LOG_JSON;
+	char text[MESSAGE_OUT_MAX], where[PATH_OUT_MAX], line[LINE_MAX_BYTES];
+
 	escape(text, sizeof(text), message, json, !json);
 	if (path)
 		escape(where, sizeof(where), path, json, false);
 
-	int n = snprintf(line, sizeof(line), json ? "{\"time\":\"%s\",\"level\":\"%s\",\"topic\":\"%.32s\",\"msg\":\"%s\"%s%s%s}\n" : "%s %s %.32s: %s%s%s%s\n",
-			 now, names[level], topic, text, path ? (json ? ",\"path\":\"" : " path=\"") : "", where, path ? "\"" : "");
+	int n = format_line(line, json, level, topic, text, path ? where : NULL);
 
-	if (n < 0 || (size_t)n >= sizeof(line))
+	if (n < 0 || n >= LINE_MAX_BYTES)
 		return;
 	if (atomic_load(&to_syslog))
 		log_syslog_line((int)level, line);
@@ -145,7 +160,7 @@ static void write_line(enum log_level level, const char *topic, const char *path
 
 static PRINTF_LIKE(4, 0) void log_args(enum log_level level, const char *topic, const char *path, const char *fmt, va_list ap)
 {
-	int saved = errno; /* callers go on to return it, and %m wants it */
+	int saved = errno; /* callers go on to return it */
 	char message[MESSAGE_MAX];
 
 	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)

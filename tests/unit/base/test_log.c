@@ -7,8 +7,44 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* The last line that came to the system log; a macro makes __syslog_chk of syslog where sources are fortified. */
+static int syslog_priority, syslog_lines;
+static char syslog_line[4096];
+
+void __wrap_openlog(const char *name, int option, int facility);
+void __wrap_syslog(int priority, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+void __wrap_openlog(const char *name, int option, int facility)
+{
+	assert_string_equal(name, "pishopfs");
+}
+
+void __wrap_syslog(int priority, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(syslog_line, sizeof(syslog_line), fmt, ap);
+	va_end(ap);
+	syslog_priority = priority;
+	syslog_lines++;
+}
+
+void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(syslog_line, sizeof(syslog_line), fmt, ap);
+	va_end(ap);
+	syslog_priority = priority;
+	syslog_lines++;
+}
 
 /* Standard error goes to a pipe in packet mode, where one read gives what one write wrote. */
 static int pipe_fd[2] = { -1, -1 }, real_stderr = -1;
@@ -155,6 +191,23 @@ static void threads_do_not_mix(void **state)
 		assert_int_equal(strlen(next_line()), strlen("info t: ") + 200);
 }
 
+/* Last, as there is no way back from it. */
+static void the_system_log_gets_every_line_too(void **state)
+{
+	log_msg(LOG_ERROR, "t", "before");
+	assert_int_equal(syslog_lines, 0);
+	log_also_syslog("pishopfs");
+	log_msg(LOG_DEBUG, "t", "not wanted");
+	log_path(LOG_ERROR, "t", "a\nb", "100%% %s", "%n");
+	assert_int_equal(syslog_lines, 1);
+	assert_int_equal(syslog_priority, 3 /* LOG_ERR of <syslog.h>, whose names clash with ours */);
+	assert_non_null(strstr(syslog_line, "error t: 100% %n path=\"a\\x0ab\""));
+	assert_string_equal(next_line(), "error t: before");
+	assert_string_equal(next_line(), "error t: 100% %n path=\"a\\x0ab\"");
+	log_msg(LOG_WARN, "t", "w");
+	assert_int_equal(syslog_priority, 4);
+}
+
 static void escape_table(void **state)
 {
 	static const struct {
@@ -224,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(threads_do_not_mix, setup, teardown),
 		cmocka_unit_test(escape_table),
 		cmocka_unit_test(escape_is_cut_between_characters),
+		cmocka_unit_test_setup_teardown(the_system_log_gets_every_line_too, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
