@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/load.h"
+#include "fs/reply.h"
+#include "base/clock.h"
+
+#include <errno.h>
+
+void load_defaults(struct fs *f, struct node *node)
+{
+	bool folder = node->type == ENTRY_FOLDER;
+	struct dir_entry *e = NULL;
+
+	node->attrs = (struct trailer){
+		.type = folder ? ENTRY_FOLDER : ENTRY_FILE,
+		.mode = (folder ? 0755u : 0644u) & ~f->config.umask,
+		.uid = f->uid,
+		.gid = f->gid,
+		.mtime = f->started,
+	};
+	if (node->parent && node->parent->dir)
+		dir_find(node->parent->dir, node->name, 0, &e);
+	if (e && !folder) {
+		node->attrs.mtime = (struct timespec){ .tv_sec = e->modified };
+		node->size = e->size;
+	}
+	node->type = node->attrs.type;
+	node->atime = node->changed = node->attrs.mtime;
+	node->known = true;
+}
+
+void load_take(struct fs *f, struct node *node, struct object *object)
+{
+	object_unref(node->object);
+	node->object = object;
+	node->trouble = 0;
+	node->foreign = object_foreign(object);
+	if (node->foreign) {
+		load_defaults(f, node);
+		if (!f->config.foreign_read)
+			node->attrs.mode = 0;
+	} else {
+		object_attrs(object, &node->attrs);
+		node->type = node->attrs.type;
+		node->atime = node->changed = node->attrs.mtime;
+	}
+	node->size = object_size(object);
+	node->known = true;
+}
+
+/* Visible, so that it can be seen, told and removed, but not readable. */
+static void in_trouble(struct fs *f, struct node *node, int trouble)
+{
+	load_defaults(f, node);
+	node->attrs.mode = 0;
+	node->trouble = trouble;
+}
+
+void load_lost(struct fs *f, struct node *node)
+{
+	if (!node->parent)
+		return;
+	node_pin(node);
+	node->stale = true;
+	f->lost++;
+	notice_name(f, node->parent, node->name);
+	node_detach(&f->nodes, node);
+	node_unpin(&f->nodes, node);
+}
+
+/* Where the object of a node is, and what is known of it. */
+static int place_of(struct fs *f, struct node *node, char path[PATH_CAP], char key[PATH_CAP], uint64_t *length)
+{
+	struct dir_entry *e = NULL;
+	int rc;
+
+	fs_lock(f);
+	rc = node_path(&f->nodes, node, path);
+	if (!rc && node->parent)
+		dir_find(node->parent->dir, node->name, 0, &e);
+	*length = e ? e->length : 0;
+	fs_unlock(f);
+	return rc || path[0] == '\0' ? rc : path_key(vault_rules(f->vault), key, path, false);
+}
+
+static int load_folder(struct fs *f, struct node *node, const char *path, struct store_call *call)
+{
+	struct object *o = NULL;
+	int rc = path[0] ? tree_load_folder(f->vault, path, &o, call) : ENOENT;
+
+	if (rc && rc != ENOENT && rc != EBADMSG && rc != ENOKEY && rc != EPROTONOSUPPORT)
+		return rc;
+	fs_lock(f);
+	if (rc || object_foreign(o)) { /* no marker, or one that says nothing: the folder is there all the same */
+		object_unref(o);
+		load_defaults(f, node);
+	} else {
+		load_take(f, node, o);
+		node->type = ENTRY_FOLDER;
+	}
+	fs_unlock(f);
+	return 0;
+}
+
+static bool is_entry(const struct object *o, const struct trailer *t)
+{
+	return object_foreign(o) || t->type == ENTRY_FILE || t->type == ENTRY_SYMLINK;
+}
+
+static int load_file(struct fs *f, struct node *node, const char *path, const char *key, uint64_t length, struct store_call *call)
+{
+	struct object *o = NULL;
+	struct trailer t = { 0 };
+	int rc = object_load(f->vault, key, length, &o, call);
+
+	if (!rc)
+		object_attrs(o, &t);
+	if (!rc && !is_entry(o, &t)) {
+		log_path(LOG_ERROR, "mount", path, "a folder marker or record stands where a file should be; it is shown, but cannot be opened");
+		object_unref(o);
+		rc = EBADMSG;
+	}
+
+	bool shown = !rc || rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT;
+
+	fs_lock(f);
+	if (!rc) {
+		load_take(f, node, o);
+	} else if (shown) {
+		in_trouble(f, node, rc);
+	} else if (rc == ENOENT && node->parent) {
+		dir_drop(node->parent->dir, node->name);
+		load_lost(f, node);
+	}
+	fs_unlock(f);
+	return shown ? 0 : rc;
+}
+
+int load_node(struct fs *f, struct node *node, struct store_call *call)
+{
+	char path[PATH_CAP], key[PATH_CAP] = "";
+	uint64_t length;
+	bool known;
+	int rc;
+
+	fs_lock(f);
+	known = node->known;
+	fs_unlock(f);
+	if (known)
+		return 0;
+	rc = place_of(f, node, path, key, &length);
+	if (rc)
+		return rc;
+	return node->type == ENTRY_FOLDER ? load_folder(f, node, path, call) : load_file(f, node, path, key, length, call);
+}
+
+/* ---- names */
+
+static bool same(const struct node *node, const struct tree_entry *listed)
+{
+	struct object_place place;
+
+	if ((node->type == ENTRY_FOLDER) != listed->folder)
+		return false;
+	if (node->type == ENTRY_FOLDER || node->content || !node->known)
+		return true; /* what is open finds out when it commits */
+	if (!node->object)
+		return false;
+	object_place(node->object, &place);
+	return strcmp(place.etag, listed->etag) == 0;
+}
+
+static bool keep(const struct node *node)
+{
+	return node->content != NULL;
+}
+
+static void lost(void *arg, struct node *node)
+{
+	load_lost(arg, node);
+}
+
+static int merge(struct fs *f, struct node *folder, uint64_t stamp, const struct tree_listing *listing, int64_t began)
+{
+	const struct dir_watch watch = { same, keep, lost, f };
+	bool implied = folder->known && !folder->object;
+	int rc = dir_merge(folder->dir, stamp, listing, began, &watch);
+
+	if (rc)
+		return rc;
+	if (!listing->marker && !folder->known)
+		load_defaults(f, folder);
+	if (listing->exists || implied || dir_count(folder->dir) || !folder->parent)
+		return 0; /* what was only implied by its files lasts as long as this memory of it */
+	dir_drop(folder->parent->dir, folder->name);
+	load_lost(f, folder);
+	return ENOENT;
+}
+
+int load_names(struct fs *f, struct node *folder, struct store_call *call)
+{
+	struct tree_listing listing = { 0 };
+	char path[PATH_CAP];
+	int64_t began = clock_mono_ms();
+	uint64_t stamp;
+	int rc;
+
+	fs_lock(f);
+	rc = node_path(&f->nodes, folder, path);
+	if (rc || dir_fresh(folder->dir, began)) {
+		fs_unlock(f);
+		return rc;
+	}
+	stamp = dir_list_begin(folder->dir);
+	fs_unlock(f);
+
+	rc = tree_list(f->vault, path, &listing, call);
+
+	fs_lock(f);
+	if (rc)
+		dir_list_failed(folder->dir);
+	else
+		rc = merge(f, folder, stamp, &listing, began);
+	fs_unlock(f);
+	tree_listing_free(&listing);
+	return rc;
+}
+
+int load_confirm(struct fs *f, struct node *node, struct store_call *call)
+{
+	struct object *o;
+	int rc;
+
+	fs_lock(f);
+	o = object_ref(node->content ? NULL : node->object);
+	fs_unlock(f);
+	if (!o)
+		return 0;
+	rc = object_confirm(f->vault, o, LOAD_FRESH_MS, call);
+	object_unref(o);
+	if (rc != ESTALE && rc != ENOENT)
+		return rc;
+	fs_lock(f);
+	if (node->parent) {
+		if (rc == ENOENT)
+			dir_drop(node->parent->dir, node->name);
+		else
+			dir_touch(node->parent->dir, node->name);
+	}
+	load_lost(f, node);
+	fs_unlock(f);
+	return ESTALE;
+}
+
+/* ---- look-ahead */
+
+static void ahead_run(struct call *c)
+{
+	struct fs *f = c->fs;
+
+	load_node(f, c->node, &c->store); /* its error is told to whoever asks for the name */
+	call_leave(f, c->node);
+	call_free(c);
+}
+
+/* Pins the node of a name that is not loaded yet; NULL: nothing to do. */
+static struct node *wanted(struct fs *f, struct node *folder, const char *name)
+{
+	struct dir_entry *e;
+	struct node *node;
+
+	dir_find(folder->dir, name, 0, &e);
+	if (!e)
+		return NULL;
+	node = e->node ? e->node : node_make(&f->nodes, folder, name, e->folder ? ENTRY_FOLDER : 0);
+	return node && !node->known && call_idle(node) ? node_pin(node) : NULL;
+}
+
+void load_ahead(struct fs *f, struct node *folder, const char *name)
+{
+	struct node *nodes[64];
+	size_t count = 0, from, to;
+	struct dir_names *names;
+
+	fs_lock(f);
+	names = folder->dir ? dir_ahead(folder->dir, name, &from, &to) : NULL;
+	for (size_t i = from; names && i < to && count < ARRAY_LEN(nodes); i++) {
+		nodes[count] = wanted(f, folder, names->names[i].name);
+		count += nodes[count] != NULL;
+	}
+	fs_unlock(f);
+	for (size_t i = 0; i < count; i++) {
+		struct call *c = call_new(f, NULL, nodes[i]);
+
+		if (c)
+			call_enter(c, nodes[i], f->ahead_pool, ahead_run);
+		fs_lock(f);
+		node_unpin(&f->nodes, nodes[i]);
+		fs_unlock(f);
+	}
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of the mount. Stopping: fs_stop starts a thread that waits until nothing is open for writing (or the drain deadline), asks the kernel for its dirty
+ * pages, and takes the mount away; that ends the loop of fs_serve. After that nothing is sent to the kernel any more (wire, cut), since the number of the
+ * closed descriptor may be somebody else's socket. */
+#define FUSE_USE_VERSION 314
+
+#include "fs/drain.h"
+#include "fs/edge.h"
+#include "fs/file.h"
+#include "fs/parked.h"
+#include "fs/settle.h"
+#include "fs/status.h"
+#include "fs/tune.h"
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+enum { WORKERS = 8, META_THREADS = 32, READ_THREADS = 24, AHEAD_THREADS = 16, SYNC_MS = 10000, DRAIN_MS = 300000 };
+#define DIRTY_MOST (32u << 20)
+#define WAKE_SIGNAL (SIGRTMIN + 5) /* makes the serving thread look whether it should end */
+
+/* ---- making and freeing */
+
+static int say(char *error, size_t cap, int rc, const char *what)
+{
+	snprintf(error, cap, "%s: %s", what, strerror(rc));
+	return rc;
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static void free_texts(struct fs_config *c)
+{
+	free((void *)(uintptr_t)c->tenant);
+	free((void *)(uintptr_t)c->mountpoint);
+	free((void *)(uintptr_t)c->source);
+	free((void *)(uintptr_t)c->fuse_options);
+}
+
+static int copy_config(struct fs_config *to, const struct fs_config *from)
+{
+	*to = *from;
+	to->tenant = copy_or_null(from->tenant);
+	to->mountpoint = copy_or_null(from->mountpoint);
+	to->source = strdup(from->source ? from->source : "pishopfs");
+	to->fuse_options = copy_or_null(from->fuse_options);
+	return (from->tenant && !to->tenant) || !to->mountpoint || !to->source || (from->fuse_options && !to->fuse_options) ? ENOMEM : 0;
+}
+
+static unsigned read_threads(uint64_t in_hand)
+{
+	uint64_t n = in_hand ? in_hand >> 20 : READ_THREADS; /* one megabyte each */
+
+	return (unsigned)(n < 4 ? 4 : n > READ_THREADS ? READ_THREADS : n);
+}
+
+static int start_parts(struct fs *f)
+{
+	int rc;
+
+	f->meta_pool = pool_new("fs-meta", META_THREADS);
+	f->read_pool = pool_new("fs-read", read_threads(f->config.in_hand_bytes));
+	f->ahead_pool = pool_new("fs-ahead", AHEAD_THREADS);
+	f->notify_pool = pool_new("fs-notify", 1);
+	if (!f->meta_pool || !f->read_pool || !f->ahead_pool || !f->notify_pool)
+		return ENOMEM;
+	rc = nodes_start(&f->nodes, vault_rules(f->vault), f->config.tenant ? f->config.tenant : "");
+	if (!rc)
+		rc = status_start(f);
+	if (!rc)
+		rc = settle_start(f);
+	return rc ? rc : parked_start(f);
+}
+
+int fs_new(const struct fs_config *config, struct fs **out, char *error, size_t cap)
+{
+	struct fs *f = calloc(1, sizeof(*f));
+	int rc;
+
+	if (!f)
+		return say(error, cap, ENOMEM, "mount");
+	pthread_mutex_init(&f->lock, NULL);
+	cond_init_mono(&f->changed);
+	pthread_rwlock_init(&f->wire, NULL);
+	f->vault = config->vault;
+	f->uid = config->uid < 0 ? getuid() : (uint32_t)config->uid;
+	f->gid = config->gid < 0 ? getgid() : (uint32_t)config->gid;
+	f->started = clock_wall();
+	f->max_write = 1u << 20;
+	rc = copy_config(&f->config, config);
+	if (!rc)
+		f->mountpoint = realpath(config->mountpoint, NULL);
+	if (!rc && !f->mountpoint)
+		rc = errno;
+	if (!rc)
+		rc = start_parts(f);
+	if (rc) {
+		say(error, cap, rc, config->mountpoint);
+		fs_free(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+void fs_free(struct fs *f)
+{
+	if (!f)
+		return;
+	if (f->stopper_started)
+		pthread_join(f->stopper, NULL);
+	if (f->session)
+		fuse_session_unmount(f->session);
+	pool_free(f->notify_pool);
+	vault_on_room(f->vault, NULL, NULL);
+	pool_free(f->ahead_pool);
+	pool_free(f->read_pool);
+	pool_free(f->meta_pool);
+	pool_drain(vault_commit_pool(f->vault), 0); /* our calls, and callers of the listener that was just taken away */
+	pool_drain(vault_upload_pool(f->vault), 0);
+	parked_stop(f);
+	settle_stop(f);
+	file_stop(f);
+	nodes_stop(&f->nodes);
+	if (f->session)
+		fuse_session_destroy(f->session); /* requests that were never answered needed it */
+	pthread_rwlock_destroy(&f->wire);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	free(f->mountpoint);
+	free_texts(&f->config);
+	free(f);
+}
+
+/* ---- mounting */
+
+/* A value inside of -o: commas and backslashes are escaped. */
+static int put_value(struct buf *b, const char *value)
+{
+	int rc = 0;
+
+	for (; *value && !rc; value++) {
+		if (*value == ',' || *value == '\\')
+			rc = buf_put_u8(b, '\\');
+		if (!rc)
+			rc = buf_put_u8(b, (uint8_t)*value);
+	}
+	return rc;
+}
+
+static int put_options(const struct fs *f, struct buf *b)
+{
+	const struct fs_config *c = &f->config;
+	int rc = buf_puts(b, "subtype=pishopfs,default_permissions,fsname=");
+
+	if (!rc)
+		rc = put_value(b, c->source);
+	if (!rc && c->allow_other)
+		rc = buf_puts(b, ",allow_other");
+	if (!rc && c->read_only)
+		rc = buf_puts(b, ",ro");
+	if (!rc && c->fuse_options && c->fuse_options[0])
+		rc = buf_printf(b, ",%s", c->fuse_options);
+	return rc ? rc : buf_puts(b, ",nosuid,nodev"); /* last: nobody's options undo it */
+}
+
+/* What libfuse says goes where everything else goes. */
+static void say_fuse(enum fuse_log_level level, const char *fmt, va_list args)
+{
+	char line[1024];
+	size_t n;
+
+	vsnprintf(line, sizeof(line), fmt, args);
+	n = strlen(line);
+	if (n && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	log_msg(level <= FUSE_LOG_ERR ? LOG_ERROR : level <= FUSE_LOG_WARNING ? LOG_WARN : LOG_DEBUG, "fuse", "%s", line);
+}
+
+static int new_session(struct fs *f, char *error, size_t cap)
+{
+	struct buf options;
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int rc;
+
+	fuse_set_log_func(say_fuse);
+	buf_init(&options, 65536);
+	rc = put_options(f, &options);
+	if (!rc && (fuse_opt_add_arg(&args, "pishopfs") || fuse_opt_add_arg(&args, "-o") || fuse_opt_add_arg(&args, buf_text(&options))))
+		rc = ENOMEM;
+	if (!rc)
+		f->session = fuse_session_new(&args, &edge_ops, sizeof(edge_ops), f);
+	if (!rc && !f->session)
+		rc = EINVAL;
+	fuse_opt_free_args(&args);
+	buf_free(&options);
+	return rc ? say(error, cap, rc, "-o: an option that FUSE does not know, or no memory") : 0;
+}
+
+static int may_mount_here(struct fs *f, char *error, size_t cap)
+{
+	struct mount_seen seen;
+	struct stat st;
+
+	if (stat(f->mountpoint, &st) && errno == ENOTCONN) {
+		snprintf(error, cap, "%s: a mount that died is still there; clear it with: umount -l %s", f->mountpoint, f->mountpoint);
+		return ENOTCONN;
+	}
+	if (mount_look(f->mountpoint, &seen) == 0 && seen.there) {
+		snprintf(error, cap, "%s: something is mounted here already (%s)", f->mountpoint, seen.type);
+		return EBUSY;
+	}
+	return 0;
+}
+
+int fs_mount(struct fs *f, char *error, size_t cap)
+{
+	struct mount_seen seen;
+	int rc = may_mount_here(f, error, cap);
+
+	if (!rc)
+		rc = new_session(f, error, cap);
+	if (rc)
+		return rc;
+	if (fuse_session_mount(f->session, f->mountpoint)) {
+		fuse_session_destroy(f->session);
+		f->session = NULL;
+		snprintf(error, cap, "%s: the kernel refused the mount (is /dev/fuse there, and may you mount?)", f->mountpoint);
+		return EPERM;
+	}
+	if (mount_look(f->mountpoint, &seen) == 0)
+		copy_text(f->device, sizeof(f->device), seen.device);
+	return 0;
+}
+
+static void tune_run(void *arg)
+{
+	struct fs *f = arg;
+	uint64_t dirty = f->config.in_hand_bytes ? f->config.in_hand_bytes : DIRTY_MOST;
+
+	clock_sleep_ms(50); /* the answer to INIT sets the kernel's read-ahead; ours comes after it */
+	if (f->device[0])
+		mount_tune(f->device, dirty < DIRTY_MOST ? dirty : DIRTY_MOST, 1024);
+}
+
+void edge_agreed(struct fs *f)
+{
+	if (pool_submit(f->notify_pool, tune_run, f))
+		log_msg(LOG_DEBUG, "mount", "the kernel's limits of this mount stay as they are: no thread");
+}
+
+/* ---- stopping */
+
+static bool ours_on_top(const struct fs *f)
+{
+	struct mount_seen seen;
+
+	return mount_look(f->mountpoint, &seen) == 0 && seen.there && strcmp(seen.device, f->device) == 0;
+}
+
+static bool wait_for_closes(struct fs *f, int64_t deadline)
+{
+	bool quiet;
+
+	fs_lock(f);
+	while (f->serving && f->write_handles && !atomic_load(&f->stop_now) && cond_wait_until(&f->changed, &f->lock, deadline) == 0)
+		continue;
+	quiet = f->write_handles == 0;
+	fs_unlock(f);
+	return quiet;
+}
+
+static void sync_run(void *arg)
+{
+	struct fs *f = arg;
+	int fd = open(f->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	syncfs(fd); /* an error has been latched by whoever answered the write */
+	close(fd);
+}
+
+/* The connection is aborted: whoever still waits for an answer gets ENOTCONN, and the loop ends. */
+static void take_away(struct fs *f)
+{
+	if (f->device[0] && ours_on_top(f))
+		umount2(f->mountpoint, MNT_FORCE | MNT_DETACH);
+	fuse_session_exit(f->session);
+	for (;;) {
+		fs_lock(f);
+		if (f->serving)
+			pthread_kill(f->server, WAKE_SIGNAL);
+
+		bool serving = f->serving;
+
+		fs_unlock(f);
+		if (!serving)
+			return;
+		clock_sleep_ms(20);
+	}
+}
+
+static void *stopper(void *arg)
+{
+	struct fs *f = arg;
+	int64_t deadline = clock_mono_ms() + (f->config.drain_ms ? f->config.drain_ms : DRAIN_MS);
+
+	if (!wait_for_closes(f, deadline)) {
+		log_msg(LOG_WARN, "mount", "files are still open for writing; they are stored as far as they were written");
+		if (ours_on_top(f) && pool_submit(f->notify_pool, sync_run, f) == 0)
+			pool_drain(f->notify_pool, clock_mono_ms() + SYNC_MS);
+	}
+	take_away(f);
+	return NULL;
+}
+
+/* The lock is held. */
+static void start_stopper(struct fs *f)
+{
+	if (!f->stopper_started)
+		f->stopper_started = pthread_create(&f->stopper, NULL, stopper, f) == 0;
+}
+
+void fs_stop(struct fs *f)
+{
+	bool again = atomic_exchange(&f->stopping, true);
+
+	fs_lock(f);
+	if (again)
+		atomic_store(&f->stop_now, true);
+	pthread_cond_broadcast(&f->changed);
+	if (f->serving)
+		start_stopper(f);
+	fs_unlock(f);
+}
+
+/* ---- serving */
+
+static void wake(int sig)
+{
+	(void)sig; /* its only effect is EINTR */
+}
+
+int fs_serve(struct fs *f)
+{
+	struct fuse_loop_config *loop = fuse_loop_cfg_create();
+	struct sigaction act = { .sa_handler = wake };
+	int rc;
+
+	if (!loop)
+		return ENOMEM;
+	fuse_loop_cfg_set_max_threads(loop, WORKERS);
+	sigemptyset(&act.sa_mask);
+	sigaction(WAKE_SIGNAL, &act, NULL);
+	fs_lock(f);
+	f->server = pthread_self();
+	f->serving = true;
+	if (atomic_load(&f->stopping))
+		start_stopper(f);
+	fs_unlock(f);
+
+	rc = fuse_session_loop_mt(f->session, loop);
+
+	atomic_store(&f->stopping, true);
+	fs_lock(f);
+	f->serving = false;
+	fs_unlock(f);
+	fuse_loop_cfg_destroy(loop);
+	pthread_rwlock_wrlock(&f->wire);
+	f->cut = true;
+	pthread_rwlock_unlock(&f->wire);
+	fuse_session_unmount(f->session);
+	return rc < 0 ? -rc : 0;
+}
+
+int fs_drain(struct fs *f)
+{
+	return drain(f);
+}
