@@ -200,7 +200,8 @@ static void tell_giving_up(struct layer_request *r, const struct run *run)
 	double seconds = (double)(clock_mono_ms() - run->start) / 1000;
 	char text[512];
 
-	snprintf(err->message + used, sizeof(err->message) - used, "; gave up after %u tries in %.1f s", run->tries, seconds);
+	snprintf(err->message + used, sizeof(err->message) - used, "; gave up after %u %s in %.1f s", run->tries,
+		 run->tries == 1 ? "try" : "tries", seconds);
 	store_error_text(err, text, sizeof(text));
 	log_msg(LOG_WARN, "s3", "%s: %s", store_op_name(r->op), text);
 }
