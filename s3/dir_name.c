@@ -69,7 +69,7 @@ static int step(int at, const char *name, bool create, int *next)
 
 static int walk(const struct dir_store *d, const char *path, size_t n, bool create, int *fd)
 {
-	AUTO(dir_close) int at = fcntl(d->root, F_DUPFD_CLOEXEC, 0);
+	AUTO(dir_close) int at = openat(d->root, ".", FOLDER_FLAGS); /* not a dup: that would share the position of readdir */
 	const char *segment = path;
 
 	if (at < 0)

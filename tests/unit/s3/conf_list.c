@@ -174,6 +174,22 @@ static void nothing_there(void **state)
 	store_page_free(&page); /* twice is legal */
 }
 
+/* From the very root, and again: no position is kept from one call to the next. */
+static void the_root_twice(void **state)
+{
+	struct bench *b = *state;
+	struct store_page first, second;
+
+	put_text(b, key(b, "x"), "x");
+	assert_int_equal(b->s->ops->list(b->s, "", '/', NULL, 5, &first, NULL), 0);
+	assert_int_equal(b->s->ops->list(b->s, "", '/', NULL, 5, &second, NULL), 0);
+	assert_true(first.count > 0);
+	assert_int_equal(first.count, second.count);
+	assert_string_equal(first.objects[0].key, second.objects[0].key);
+	store_page_free(&first);
+	store_page_free(&second);
+}
+
 static void folders_vanish_with_their_last_object(void **state)
 {
 	struct bench *b = *state;
@@ -270,6 +286,7 @@ const struct CMUnitTest conf_list_tests[] = {
 	CONF_TEST(random_trees),
 	CONF_TEST(entries_tell_what_head_tells),
 	CONF_TEST(nothing_there),
+	CONF_TEST(the_root_twice),
 	CONF_TEST(folders_vanish_with_their_last_object),
 	CONF_TEST(many_pages),
 	CONF_TEST(removing_between_pages),
