@@ -22,7 +22,7 @@ struct keyring;
  * of 32 bytes, is a raw key; else a passphrase of 12 to 1024 bytes without control characters. Near misses (63 or 65 hex digits; base64 of
  * 31 or 33 bytes, without its "=", of the URL alphabet; a key in quotes or blanks), short passphrases and empty input: EINVAL with the
  * reason in error[cap] (never the key). ENOMEM, ENOSYS: error says so. The text is copied, kept out of swap and core dumps where the
- * system lets us, and wiped on free. */
+ * system lets us (the child of a fork is not kept out of swap: parse behind it), and wiped on free. */
 int keyring_parse(const char *text, size_t len, struct keyring **out, char *error, size_t cap);
 void keyring_free(struct keyring *k); /* wipes */
 DEFINE_AUTO(keyring, keyring_free)

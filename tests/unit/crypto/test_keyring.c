@@ -343,6 +343,36 @@ static void threads_derive_each_salt_once(void **state)
 	assert_int_equal(fake_scrypt_overlap(), 1);
 }
 
+/* The kernel's flags of the mapping that holds p, as in /proc/self/smaps. */
+static void mapping_flags(const void *p, char out[200])
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long from, to;
+	bool inside = false;
+	char line[512];
+
+	assert_non_null(f);
+	out[0] = '\0';
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = (uintptr_t)p >= from && (uintptr_t)p < to;
+		if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			snprintf(out, 200, "%.199s", line);
+	}
+	fclose(f);
+}
+
+static void kept_out_of_core_dumps(void **state)
+{
+	AUTO(auto_keyring_free) struct keyring *k = parse_key(RAW_TEXT);
+	char flags[200];
+
+	mapping_flags(k, flags);
+	assert_non_null(strstr(flags, " dd "));
+	mapping_flags(object_id, flags); /* the twin: other memory is dumped */
+	assert_null(strstr(flags, " dd "));
+}
+
 static void free_of_nothing(void **state)
 {
 	keyring_free(NULL);
@@ -364,6 +394,7 @@ int main(void)
 		cmocka_unit_test_setup(no_memory, reset),
 		cmocka_unit_test_setup(threads_share, reset),
 		cmocka_unit_test_setup(threads_derive_each_salt_once, reset),
+		cmocka_unit_test(kept_out_of_core_dumps),
 		cmocka_unit_test(free_of_nothing),
 	};
 
