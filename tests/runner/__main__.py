@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builds import BUILDS, Builds
 from cases import Scenarios
+from conformance import NAMES as CONFORMANCE, conformance, two_readers
 from fuzzing import fuzz
 from process import run
 from report import Report
@@ -67,21 +68,23 @@ def main():
     builds = Builds(ROOT, folder, report)
     scenarios = Scenarios(ROOT, folder, report, args)
     if args.list:
-        print("\n".join(["build/" + name for name in BUILDS] + ["law/" + law for law in LAWS] + ["unit/", "asan/", "tsan/", "fuzz/"]))
+        print("\n".join(["build/" + name for name in BUILDS] + ["law/" + law for law in LAWS] + CONFORMANCE + ["format/cross_check", "unit/", "asan/", "tsan/", "fuzz/"]))
         print("\n".join(scenarios.names()))
         return 0
 
-    maybe = guesser(report, [f"law/{law}" for law in LAWS] + [f"build/{name}" for name in BUILDS] + scenarios.names())
+    maybe = guesser(report, [f"law/{law}" for law in LAWS] + [f"build/{name}" for name in BUILDS] + CONFORMANCE + ["format/cross_check"] + scenarios.names())
     laws(report)
     units(builds, report, maybe)
     if report.wants("build/clang"):
         builds.make("clang")
     if maybe("fuzz") and builds.make("fuzz"):
         fuzz(ROOT, builds.path("fuzz"), report, 60 if args.long else 5)
-    if scenarios.wanted():
-        cache = servers(report)
-        if cache and builds.make("gcc"):
-            scenarios.run(cache, builds)
+    real = scenarios.wanted() or any(report.wants(name) for name in CONFORMANCE + ["format/cross_check"])
+    cache = servers(report) if real else None
+    if cache:
+        two_readers(ROOT, cache, builds, report)
+        conformance(cache / "bin", builds, report, scenarios.port)
+        scenarios.run(cache, builds)
     return report.finish()
 
 

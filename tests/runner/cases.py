@@ -85,6 +85,8 @@ class Scenarios:
 
     @staticmethod
     def _program(builds, build):
+        if os.environ.get("PISHOPFS"):
+            return os.environ["PISHOPFS"]
         return builds.target(build, "pishopfs") if builds.make(build) else None
 
     def _worker(self, cases, lock, slot, base):

@@ -14,6 +14,9 @@ def objects(fx):
     return FolderObjects(fx.work / "store") if fx.store == "dir" else BucketObjects(fx.minio.url)
 
 
+RESERVED, MARKER = ".pishop=", ".pishop=folder"  # file names of the dir store that are not keys; the file of a folder's marker
+
+
 class Base:
     def find(self, ending):
         """The only key that ends so."""
@@ -29,7 +32,8 @@ class FolderObjects(Base):
         self.folder = folder
 
     def keys(self):
-        return sorted(os.path.relpath(os.path.join(parent, name), self.folder) for parent, _, names in os.walk(self.folder) for name in names)
+        found = [os.path.relpath(os.path.join(parent, name), self.folder) for parent, _, names in os.walk(self.folder) for name in names]
+        return sorted(key.removesuffix(MARKER) for key in found if key.endswith("/" + MARKER) or RESERVED not in key)
 
     def get(self, key):
         return (self.folder / key).read_bytes()

@@ -12,10 +12,11 @@ from harness import expect, scenario, trees
 from harness.failure import expect_equal
 from harness.objects import objects
 from harness.registry import DIR, MOUNTS, PLAIN, S3
+from harness.services import wait_for
 
 DRAIN_INCOMPLETE = 7
 # Short deadlines, so that the tests need not wait for the real ones.
-SHORT = ("--data-timeout", "8s", "--meta-timeout", "4s", "--drain-timeout", "10s")
+SHORT = ("--data-timeout", "8s", "--metadata-timeout", "4s", "--drain-timeout", "10s")
 
 
 def writer(path, megabytes, pause=0.0, end=""):
@@ -265,9 +266,13 @@ def upload_left_behind(fx):
     process.kill()
     process.wait()
     store = objects(fx)
-    keys = store.keys()
-    expect(any("/run/" in key for key in keys), f"the killed mount's record is not in the store: {keys}")
-    fx.mount()
+    records = [key for key in store.keys() if "/run/" in key]
+    expect(records, f"the killed mount's record is not in the store: {store.keys()}")
+    time.sleep(2.5)
+    fx.mount("--recover-after", "2s")
+    wait_for(lambda: not [key for key in store.keys() if key in records], 20, "the dead writer's record is removed")
+    if fx.store == S3:
+        expect(not store.uploads_of("backups/acme/left"), "the upload is still open")
     fx.sh("test ! -e left; echo anew >left; cat left")
 
 
