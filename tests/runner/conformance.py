@@ -9,18 +9,10 @@ from builds import SANITIZER, cmocka_results
 from process import run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenario"))
-from harness.services import ACCESS_KEY, SECRET_KEY, MinIO, Service  # noqa: E402
+from harness.services import ACCESS_KEY, SECRET_KEY, MinIO, Service, certificate  # noqa: E402
 
 BUCKET = "conformance"
 NAMES = ["conformance/minio", "conformance/minio-tls", "conformance/versitygw"]
-
-
-def certificate(folder: Path):
-    """A certificate for 127.0.0.1 that is its own authority, as a private CA would give one."""
-    folder.mkdir()
-    run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pishopfs tests", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", str(folder / "private.key"), "-out", str(folder / "public.crt")], 60)
-    return folder
 
 
 def minio(tools, folder, port):

@@ -28,6 +28,15 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def certificate(folder: Path):
+    """A certificate for 127.0.0.1 that is its own authority, as a private CA would give one; public.crt and private.key in the folder."""
+    folder.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pishopfs tests",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "private.key", "-out", folder / "public.crt"],
+                   check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    return folder
+
+
 class Service:
     """A server process with a log; stop, freeze and go on by its process id."""
 
