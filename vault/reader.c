@@ -16,9 +16,8 @@
  * elsewhere are strays: they get the chunks they touch and no more, and where two follow each other, the stream moves there. The kernel sends
  * the reads of one readahead window to several threads, so that they come a little out of order.
  *
- * INVARIANTS, under the lock: ranges in the list never overlap in chunks that both still hold, but where a stray lies ahead of the stream;
- * the slabs of a range change hands only while nobody but the list refers to it, or while it is RUNNING, by the one who fetches. Nobody waits for a
- * range that is QUEUED, and who fetches waits for nothing but the store. Slabs are given back without the lock. */
+ * INVARIANTS, under the lock: a range has slabs while it is in the list, RUNNING, or used; they are given back only while it is neither RUNNING nor
+ * used. Nobody waits for a range that is QUEUED, and who fetches waits for nothing but the store. Slabs are given back without the lock. */
 
 #define MIB_CHUNKS 16u
 #define FIRST_CHUNKS 18u  /* of the first range from the start: what the kernel asks in one go is in it, so that no second request delays it */
@@ -39,7 +38,8 @@ struct range {
 	struct range *next;
 	uint64_t first;          /* chunk */
 	unsigned count;          /* chunks */
-	unsigned refs;           /* the list, a job, each read that waits for it or copies from it */
+	unsigned users;          /* reads that wait for it or copy from it */
+	unsigned refs;           /* these, the list, and a job that has not run */
 	enum range_state state;
 	int error;
 	bool listed, stray;
@@ -107,13 +107,38 @@ static void drop_slab(struct range *g, unsigned i)
 	r->held--;
 }
 
+static void drop_slabs(struct range *g)
+{
+	for (unsigned i = 0; i < g->count; i++)
+		drop_slab(g, i);
+}
+
 static void range_put(struct range *g)
 {
 	if (--g->refs)
 		return;
-	for (unsigned i = 0; i < g->count; i++)
-		drop_slab(g, i);
+	drop_slabs(g);
 	free(g);
+}
+
+static void range_use(struct range *g)
+{
+	g->users++;
+	g->refs++;
+}
+
+/* The job of a range may come late: what nobody needs is not kept for it. */
+static void drop_unneeded(struct range *g)
+{
+	if (!g->listed && !g->users && g->state != RANGE_RUNNING)
+		drop_slabs(g);
+}
+
+static void range_leave(struct range *g)
+{
+	g->users--;
+	drop_unneeded(g);
+	range_put(g);
 }
 
 static void unlist(struct range *g)
@@ -126,8 +151,7 @@ static void unlist(struct range *g)
 		at = &(*at)->next;
 	*at = g->next;
 	g->listed = false;
-	for (unsigned i = 0; g->state == RANGE_QUEUED && i < g->count; i++)
-		drop_slab(g, i); /* its job may come late, and will do nothing */
+	drop_unneeded(g);
 	range_put(g);
 }
 
@@ -331,15 +355,15 @@ static bool near(uint64_t offset, uint64_t place, uint64_t before, uint64_t afte
 /* Notes a read: whether it belongs to the stream. */
 static bool follow(struct reader *r, uint64_t offset, uint64_t end)
 {
-	bool inside = offset > r->pos && offset / CHUNK_BYTES < r->ahead;
-
-	if (!inside && !near(offset, r->pos, NEAR_BYTES, NEAR_BYTES)) {
+	if (!near(offset, r->pos, NEAR_BYTES, NEAR_BYTES)) {
 		bool goes_on = r->stray_end != NOWHERE && near(offset, r->stray_end, NEAR_BYTES / 4, NEAR_BYTES / 4);
+		bool inside = offset > r->pos && offset / CHUNK_BYTES < r->ahead; /* it skipped something, and the window is still good */
 
 		r->stray_end = end;
 		if (!goes_on)
 			return false;
-		move_stream(r, offset);
+		if (!inside)
+			move_stream(r, offset);
 	}
 	r->stray_end = NOWHERE;
 	r->pos = max_u64(r->pos, end);
@@ -358,7 +382,7 @@ static void trim(struct reader *r)
 
 		next = g->next;
 		strays += g->stray;
-		if (g->state != RANGE_READY || g->refs > 1)
+		if (g->state != RANGE_READY || g->users)
 			continue;
 		for (unsigned i = 0; i < g->count; i++) {
 			uint64_t chunk = g->first + i, behind = at > chunk ? at - chunk : 0;
@@ -413,7 +437,7 @@ static struct range *make(struct reading *x)
 	return g;
 }
 
-/* The range for the first byte wanted, referred to; *mine: it is RUNNING, and this thread is to fetch it. NULL: no memory. */
+/* The range for the first byte wanted, to be left again; *mine: it is RUNNING, and this thread is to fetch it. NULL: no memory. */
 static struct range *claim(struct reading *x, bool *mine)
 {
 	struct range *g = find(x->r, x->at / CHUNK_BYTES);
@@ -424,7 +448,7 @@ static struct range *claim(struct reading *x, bool *mine)
 	if (*mine)
 		start(g);
 	if (g)
-		g->refs++;
+		range_use(g);
 	return g;
 }
 
@@ -500,7 +524,7 @@ static int read_some(struct reading *x)
 		copy_from(x, g);
 	else
 		rc = from_failed(x, g);
-	range_put(g);
+	range_leave(g);
 	return rc;
 }
 
