@@ -29,7 +29,7 @@ struct object *object_ref(struct object *o); /* NULL is legal */
 void object_unref(struct object *o);         /* NULL is legal */
 DEFINE_AUTO(object, object_unref)
 
-bool object_foreign(const struct object *o);
+bool object_foreign(const struct object *o);                 /* without our magic: not written by this program */
 uint64_t object_size(const struct object *o);               /* plain bytes; of a foreign object its length */
 const struct object_key *object_keys(const struct object *o); /* NULL: foreign */
 void object_attrs(struct object *o, struct trailer *out);

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+
+#define HASH_FUNCTION HASH_FNV /* the default one is written with fall-throughs, which clang takes for mistakes */
 #include <uthash.h>
 
 /* The batch of removals: `rm -r` of a thousand files is a few requests instead of a thousand.

@@ -35,6 +35,7 @@ struct vault {
 /* Wakes the vault's thread, so that it looks again at what is due. Any thread; never blocks. */
 void vault_poke(struct vault *v);
 
+/* The parts of a vault: _start is called by vault_open (0 or an errno), _stop by vault_close and where vault_open fails; both without other threads. */
 int removals_start(struct vault *v);
 void removals_stop(struct vault *v);          /* sends what waits first */
 int64_t removals_tick(struct vault *v);       /* sends what is due; milliseconds until the next is due, at most 1000 */
