@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "vault/object.h"
 
 #include <errno.h>
 
@@ -65,71 +64,6 @@ int64_t run_fence_ms(const struct vault *v)
 	int64_t third = (int64_t)v->config.silent_after_s * 1000 / 3;
 
 	return third < FENCE_MOST_MS ? third : FENCE_MOST_MS;
-}
-
-/* ---- Records in the bucket */
-
-int run_put(struct vault *v, const char *key, const struct buf *json, const char *if_match, char etag[STORE_ETAG_MAX], struct store_call *call)
-{
-	struct store_cond cond = { .if_none_match = !if_match };
-	AUTO(auto_object_unref) struct object *put = NULL;
-	struct object_place place;
-	struct trailer attrs;
-
-	if (if_match && copy_text(cond.if_match, sizeof(cond.if_match), if_match))
-		return EINVAL;
-	trailer_fresh(v, &attrs, ENTRY_RECORD, STATE_CLOSED, 0600, 0, 0);
-
-	int rc = object_put_small(v, key, json->data, json->len, &attrs, &cond, &put, call);
-
-	if (rc)
-		return rc == EEXIST ? ESTALE : rc;
-	object_place(put, &place);
-	memcpy(etag, place.etag, sizeof(place.etag));
-	return 0;
-}
-
-static int read_json(struct vault *v, struct object *o, struct run_record *out)
-{
-	uint64_t size = object_size(o);
-	size_t got;
-	int rc;
-
-	if (size > RUN_JSON_MAX)
-		return EBADMSG;
-
-	AUTO_FREE uint8_t *json = malloc(size + 1);
-
-	if (!json)
-		return ENOMEM;
-	rc = object_read(v, o, 0, size, json, &got);
-	if (!rc && got != size)
-		rc = EBADMSG;
-	return rc ? rc : run_record_decode(json, size, out);
-}
-
-int run_get(struct vault *v, const char *key, struct run_record *out, char etag[STORE_ETAG_MAX], struct store_call *call)
-{
-	AUTO(auto_object_unref) struct object *o = NULL;
-	struct object_place place;
-	struct trailer attrs;
-	int rc = object_load(v, key, 0, &o, call);
-
-	if (rc)
-		return rc;
-	if (object_foreign(o))
-		return EBADMSG;
-	object_attrs(o, &attrs);
-	object_place(o, &place);
-	memcpy(etag, place.etag, sizeof(place.etag));
-	return attrs.type == ENTRY_RECORD ? read_json(v, o, out) : EBADMSG;
-}
-
-int run_remove(struct vault *v, const char *key, struct store_call *call)
-{
-	int result;
-
-	return v->store->ops->remove(v->store, &key, 1, &result, call);
 }
 
 /* ---- Ownership. All with io held. */
@@ -305,26 +239,24 @@ static int refresh(struct run *r)
 
 /* ---- Making it */
 
+/* With runs.proof held. */
 static int prove(struct run *r)
 {
-	struct runs *runs = r->v->runs;
 	struct buf json;
 	uint64_t seq;
 	int rc = 0;
 
-	pthread_mutex_lock(&runs->proof);
-	if (!runs->proven && r->v->store->conditional) {
+	if (r->v->store->conditional) {
 		buf_init(&json, RUN_JSON_MAX);
 		rc = snapshot(r, &json, &seq);
 		if (!rc)
 			rc = run_selftest(r->v, r->key, &json, r->etag);
 		buf_free(&json);
 	}
-	if (!rc)
-		runs->proven = true;
-	pthread_mutex_unlock(&runs->proof);
 	if (rc)
 		log_path(LOG_WARN, "record", r->key, "cannot try whether the store honours conditions: %s", strerror(rc));
+	else
+		r->v->runs->proven = true;
 	return rc;
 }
 
@@ -345,26 +277,50 @@ static enum run_state state_of(struct run *r)
 	return state;
 }
 
+static int make(struct run *r)
+{
+	int rc = state_of(r) == RUN_NEW ? write_record(r, true) : 0;
+
+	if (!rc)
+		enter(r, RUN_NEW, RUN_MADE);
+	return rc;
+}
+
+/* Until the store is proven, records of other tenants wait: what it can do must be known before they are made. */
+static int make_and_prove(struct run *r)
+{
+	struct runs *runs = r->v->runs;
+	int rc;
+
+	pthread_mutex_lock(&runs->proof);
+	if (runs->proven) {
+		pthread_mutex_unlock(&runs->proof);
+		rc = make(r);
+	} else {
+		rc = make(r);
+		if (!rc)
+			rc = prove(r);
+		pthread_mutex_unlock(&runs->proof);
+	}
+	if (!rc)
+		enter(r, RUN_MADE, RUN_STANDING);
+	return rc;
+}
+
 /* Whatever is needed next: makes the record, proves the store, or refreshes. With io held. */
 static int attempt(struct run *r)
 {
-	enum run_state state = state_of(r);
-	int rc = 0;
-
-	if (state == RUN_LOST || state == RUN_ENDED)
-		return EIO;
-	if (state == RUN_STANDING)
+	switch (state_of(r)) {
+	case RUN_NEW:
+	case RUN_MADE:
+		return make_and_prove(r);
+	case RUN_STANDING:
 		return refresh(r);
-	if (state == RUN_NEW) {
-		rc = write_record(r, true);
-		if (rc)
-			return rc;
-		enter(r, RUN_NEW, RUN_MADE);
+	case RUN_LOST:
+	case RUN_ENDED:
+		break;
 	}
-	rc = prove(r);
-	if (rc == 0)
-		enter(r, RUN_MADE, RUN_STANDING);
-	return rc;
+	return EIO;
 }
 
 static int attempt_counted(struct run *r)

@@ -14,16 +14,17 @@
  * refused changes it. 0, or a store errno: nothing is known, ask again. */
 int run_selftest(struct vault *v, const char *key, const struct buf *json, char etag[STORE_ETAG_MAX]);
 
-/* ---- run.c: records in the bucket */
+/* ---- run_bucket.c */
 /* Puts a record. if_match: ETag of what must stand there, NULL: nothing may. 0 and the new ETag; ESTALE, ENOENT (nothing to match), or an errno. */
 int run_put(struct vault *v, const char *key, const struct buf *json, const char *if_match, char etag[STORE_ETAG_MAX], struct store_call *call);
 /* Reads one: 0; ENOENT; EBADMSG: not a record; or as object_load. out is to be freed. */
 int run_get(struct vault *v, const char *key, struct run_record *out, char etag[STORE_ETAG_MAX], struct store_call *call);
 int run_remove(struct vault *v, const char *key, struct store_call *call); /* 0 also where nothing stood */
+
+/* ---- run.c: this writer's records */
 /* How long a writer goes on without having proven that it owns its record, ms. Far below the time after which others take it. */
 int64_t run_fence_ms(const struct vault *v);
 
-/* ---- run.c: this writer's records */
 enum run_state {
 	RUN_NEW,      /* not in the bucket yet */
 	RUN_MADE,     /* it stands there; the store's conditions are not proven yet */
