@@ -53,8 +53,8 @@ static enum vault_failure check_marker(struct opening *open, const char *key, co
 	return VAULT_OK;
 }
 
-/* Refuses where a marker stands at key; not being allowed to look there is no reason to. */
-static enum vault_failure refuse_marker(struct opening *open, const char *key, const char *where)
+/* Refuses where a marker stands at key; not being allowed to look there is no reason to. next: what to do instead. */
+static enum vault_failure refuse_marker(struct opening *open, const char *key, const char *where, const char *next)
 {
 	struct store *s = open->v->store;
 	struct store_call call = opening_call(open);
@@ -70,21 +70,22 @@ static enum vault_failure refuse_marker(struct opening *open, const char *key, c
 	if (rc)
 		return opening_failed(open, rc, &call, key, "looking for a marker");
 	return opening_refused(open, VAULT_LAYOUT, key,
-			       "a marker stands here, %s the prefix \"%s\": prefixes inside one another would take tenants for backups; use that prefix, "
-			       "or one beside it",
-			       where, open->v->rules.prefix);
+			       "a marker stands here, %s the prefix \"%s\": prefixes inside one another would take tenants for backups; %s",
+			       where, open->v->rules.prefix, next);
 }
 
 static enum vault_failure look_above(struct opening *open)
 {
 	const char *prefix = open->v->rules.prefix;
 	const char *slash = strrchr(prefix, '/');
-	char key[PATH_CAP];
+	char key[PATH_CAP], next[2 * PATH_CAP + 64];
+	int above = (int)(slash ? slash - prefix : 0);
 
 	if (prefix[0] == '\0')
 		return VAULT_OK;
-	snprintf(key, sizeof(key), "%.*s%s" MARKER, (int)(slash ? slash - prefix : 0), prefix, slash ? "/" : "");
-	return refuse_marker(open, key, "above");
+	snprintf(key, sizeof(key), "%.*s%s" MARKER, above, prefix, slash ? "/" : "");
+	snprintf(next, sizeof(next), "mount the prefix \"%.*s\" with --tenant=%s, or a prefix elsewhere", above, prefix, slash ? slash + 1 : prefix);
+	return refuse_marker(open, key, "above", next);
 }
 
 /* The children that several threads look at. */
@@ -108,7 +109,7 @@ static void look_at_children(void *arg)
 		if (!child->prefix || snprintf(key, sizeof(key), "%s" MARKER, child->key) >= (int)sizeof(key))
 			continue;
 
-		enum vault_failure why = refuse_marker(&mine, key, "below");
+		enum vault_failure why = refuse_marker(&mine, key, "below", "mount that prefix, or one beside it");
 
 		if (why == VAULT_OK)
 			continue;
