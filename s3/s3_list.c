@@ -2,6 +2,7 @@
 #include "s3/s3_store.h"
 
 #include "s3/s3_reply.h"
+#include "s3/xml.h"
 
 #include <errno.h>
 
@@ -16,11 +17,11 @@ int s3_list(struct store *s, const char *prefix, char delimiter, const char *tok
 	AUTO(http_reply_free) struct http_reply reply = { 0 };
 	char most[S3_NUMBER_MAX], delimiter_text[2] = { delimiter };
 	struct s3_task task;
-	int rc = s3_task_begin(&task, s, "", false, call);
+	int rc = s3_task_begin(&task, s, NULL, false, call);
 
 	*page = (struct store_page){ 0 };
-	if (!rc && max > s->limits.list_max)
-		rc = store_fail(task.call, EINVAL, prefix, "more keys than one page takes");
+	if (!rc && (max > s->limits.list_max || !xml_is_utf8(prefix)))
+		rc = store_fail(task.call, EINVAL, prefix, "more keys than one page takes, or a prefix that is not UTF-8");
 	if (rc)
 		return rc;
 	snprintf(most, sizeof(most), "%u", max ? max : s->limits.list_max);

@@ -138,8 +138,10 @@ int s3_part_copy(struct store *s, const char *key, const char *upload_id, const 
 	buf_init(&source, 8192);
 	if (!rc && length > s->limits.copy_max)
 		rc = store_fail(task.call, EFBIG, src, "larger than one copy takes");
-	if (!rc && (length == 0 || offset > INT64_MAX || store_key_check(&s->limits, key)))
-		rc = store_fail(task.call, EINVAL, src, "an empty range, or not a legal key");
+	if (!rc && (length == 0 || offset > INT64_MAX))
+		rc = store_fail(task.call, EINVAL, src, "an empty or impossible range");
+	if (!rc)
+		rc = s3_check_key(&task, key);
 	if (!rc)
 		rc = check_part(&task, upload_id, part->number, length);
 	if (!rc && (s3_copy_source(task.store, &source, src) || !buf_text(&source)))

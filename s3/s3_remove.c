@@ -41,7 +41,7 @@ static int on_key_error(void *arg, const char *key, const char *s3_code, const c
 	bool known = false;
 
 	for (size_t i = 0; i < batch->count; i++)
-		if (strcmp(batch->keys[i], key) == 0 && xml_can_carry(key)) {
+		if (strcmp(batch->keys[i], key) == 0) {
 			batch->results[i] = code == ENOENT ? 0 : code;
 			known = true;
 		}
@@ -135,15 +135,13 @@ static void remove_singly(struct batch *batch, bool all)
 
 static int check_keys(struct batch *batch)
 {
-	const struct store_limits *limits = &batch->task->store->base.limits;
-
-	if (batch->count > limits->delete_max)
+	if (batch->count > batch->task->store->base.limits.delete_max)
 		return store_fail(batch->task->call, EINVAL, NULL, "more keys than one removal takes");
 	for (size_t i = 0; i < batch->count; i++) {
-		int rc = store_key_check(limits, batch->keys[i]);
+		int rc = s3_check_key(batch->task, batch->keys[i]);
 
 		if (rc)
-			return store_fail(batch->task->call, rc, batch->keys[i], "not a legal key");
+			return rc;
 	}
 	return 0;
 }
@@ -152,7 +150,7 @@ int s3_remove(struct store *s, const char *const *keys, size_t count, int *resul
 {
 	struct s3_task task;
 	struct batch batch = { .task = &task, .keys = keys, .count = count, .results = results };
-	int rc = s3_task_begin(&task, s, "", false, call);
+	int rc = s3_task_begin(&task, s, NULL, false, call);
 
 	if (!rc)
 		rc = check_keys(&batch);

@@ -7,6 +7,7 @@
 #include "s3/s3_error.h"
 #include "s3/s3_reply.h"
 #include "s3/store_impl.h"
+#include "s3/xml.h"
 
 #include <errno.h>
 
@@ -17,7 +18,7 @@
 
 int s3_task_begin(struct s3_task *task, struct store *s, const char *key, bool data, struct store_call *call)
 {
-	*task = (struct s3_task){ .store = s3_of(s), .key = key, .data = data, .deadline = INT64_MAX };
+	*task = (struct s3_task){ .store = s3_of(s), .key = key ? key : "", .data = data, .deadline = INT64_MAX };
 	task->call = call ? call : &task->unwanted;
 	store_call_reset(task->call);
 	if (task->call->timeout_ms)
@@ -26,10 +27,17 @@ int s3_task_begin(struct s3_task *task, struct store *s, const char *key, bool d
 		task->deadline = clock_mono_ms() + task->store->meta_ms;
 	if (store_cancelled(task->call))
 		return store_fail(task->call, ECANCELED, key, "cancelled");
+	return key ? s3_check_key(task, key) : 0;
+}
 
-	int rc = key[0] ? store_key_check(&s->limits, key) : 0;
+int s3_check_key(struct s3_task *task, const char *key)
+{
+	int rc = store_key_check(&task->store->base.limits, key);
 
-	return rc ? store_fail(task->call, rc, key, "not a legal key") : 0;
+	if (rc)
+		return store_fail(task->call, rc, key, "not a legal key");
+	/* S3's keys are Unicode: what a server makes of other bytes is anybody's guess (MinIO: a wrong signature). */
+	return xml_is_utf8(key) ? 0 : store_fail(task->call, EINVAL, key, "S3 takes only names in UTF-8");
 }
 
 void s3_add_query(struct s3_request *request, const char *name, const char *value)

@@ -266,10 +266,10 @@ static int s3_put(struct store *s, const char *key, const struct iovec *iov, int
  * there. The caller has part_copy and complete for that, whose conditions are honoured. */
 static int copy_allowed(struct s3_task *task, const char *dst, const char *commit, const struct store_cond *cond)
 {
-	int rc = store_key_check(&task->store->base.limits, dst);
+	int rc = s3_check_key(task, dst);
 
 	if (rc)
-		return store_fail(task->call, rc, dst, "not a legal key");
+		return rc;
 	if (cond && (cond->if_none_match || cond->if_match[0]))
 		return store_fail(task->call, EOPNOTSUPP, dst, "S3 servers ignore conditions on the destination of a copy");
 	return s3_good_commit(commit) ? 0 : store_fail(task->call, EINVAL, dst, "not a commit id");
@@ -341,7 +341,7 @@ static int s3_probe(struct store *s, struct store_call *call)
 	AUTO(http_reply_free) struct http_reply reply = { 0 };
 	char id[64];
 	struct s3_task task;
-	int rc = s3_task_begin(&task, s, "", false, call);
+	int rc = s3_task_begin(&task, s, NULL, false, call);
 
 	if (!rc)
 		rc = s3_send(&task, &request, &reply);

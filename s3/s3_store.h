@@ -60,8 +60,10 @@ struct s3_request {
 	bool mutates;   /* a lost answer is ambiguous */
 };
 
-/* Begins an operation: resets call, checks the key ("" : none needed). 0, or an error that is already told. */
+/* Begins an operation: resets call, checks the key (NULL: it is on the bucket). 0, or an error that is already told. */
 int s3_task_begin(struct s3_task *task, struct store *s, const char *key, bool data, struct store_call *call);
+/* A second key of the operation: 0, EINVAL, ENAMETOOLONG, told. */
+int s3_check_key(struct s3_task *task, const char *key);
 
 /* EINVAL for an empty upload id: a DELETE that names none would remove the object. */
 int s3_check_upload(struct s3_task *task, const char *upload_id);

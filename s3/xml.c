@@ -127,6 +127,16 @@ static long next_character(const unsigned char **at)
 	return c < smallest[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
 }
 
+bool xml_is_utf8(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at)
+		if (next_character(&at) < 0)
+			return false;
+	return true;
+}
+
 bool xml_can_carry(const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -134,7 +144,7 @@ bool xml_can_carry(const char *text)
 	while (*at) {
 		long c = next_character(&at);
 
-		if (c < 0x20 ? c != '\t' && c != '\n' && c != '\r' : c == 0xfffe || c == 0xffff)
+		if (c < 0x20 ? c != '\t' && c != '\n' && c != '\r' : c == 0xfffe || c == 0xffff) /* < 0x20: also -1, not UTF-8 */
 			return false;
 	}
 	return true;
