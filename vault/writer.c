@@ -110,6 +110,8 @@ void writer_free(struct writer *w)
 	list_remove(w);
 	pthread_mutex_lock(&w->lock);
 	writer_take(w);
+	w->closing = true;
+	pthread_cond_broadcast(&w->changed); /* an early commit that waits for its turn gives up */
 	writer_drop_content(w);
 	while (w->jobs)
 		pthread_cond_wait(&w->changed, &w->lock);
@@ -361,8 +363,6 @@ void writer_abandon(struct writer *w, int error)
 	pthread_mutex_lock(&w->lock);
 	writer_take(w);
 	writer_drop_content(w);
-	while (w->jobs)
-		pthread_cond_wait(&w->changed, &w->lock);
 	w->base_limit = w->size = w->base ? object_size(w->base) : 0;
 	w->has_bytes = w->size > 0;
 	w->dirty = w->attrs_dirty = w->touched = false;

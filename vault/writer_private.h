@@ -58,6 +58,7 @@ struct writer {
 	bool touched;               /* bytes below base's last chunk changed: growth would break INV-PREFIX */
 	bool has_bytes, unlinked, replaces;
 	bool early_queued;          /* a job that commits early is on its way */
+	bool closing;               /* writer_free waits for the jobs */
 };
 
 struct writers {

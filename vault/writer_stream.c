@@ -317,6 +317,7 @@ static void begin_job(void *arg)
 	struct stream_job *job = arg;
 	struct writer *w = job->w;
 	struct stream *s = job->s;
+	struct vault *v = w->v;
 	int rc = stream_begin(w, s);
 
 	free(job);
@@ -329,8 +330,8 @@ static void begin_job(void *arg)
 	}
 	job_ended(w, s, rc == EAGAIN || rc == ECANCELED ? 0 : rc);
 	stream_pump(w);
-	pthread_mutex_unlock(&w->lock);
-	writers_room(w->v);
+	pthread_mutex_unlock(&w->lock); /* from here on w may be gone */
+	writers_room(v);
 }
 
 /* ---- parts */

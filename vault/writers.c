@@ -78,14 +78,14 @@ static void early_job(void *arg)
 	struct vault *v = w->v;
 
 	pthread_mutex_lock(&w->lock);
-	while (w->busy)
+	while (w->busy && !w->closing)
 		pthread_cond_wait(&w->changed, &w->lock);
 	w->early_queued = false;
-	if (w->dirty && !w->error && !w->unlinked) {
+	if (w->dirty && !w->error && !w->unlinked && !w->closing) {
 		w->busy = true;
 		writer_commit_busy(w, STATE_OPEN, WRITER_DROP); /* an error is latched: the next caller hears it */
 		w->busy = false;
-	} else {
+	} else if (!w->closing) {
 		overlay_drop_clean(&w->over);
 	}
 	writer_job_done(w);

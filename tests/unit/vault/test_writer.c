@@ -23,6 +23,7 @@
 struct sent {
 	uint8_t *bytes;
 	size_t len;
+	char upload[64]; /* its id, "" for a put */
 	struct sent *next;
 };
 
@@ -44,6 +45,7 @@ static int spy_around(struct layer *l, struct layer_request *r)
 			memcpy(s->bytes + s->len, r->iov[i].iov_base, r->iov[i].iov_len);
 			s->len += r->iov[i].iov_len;
 		}
+		snprintf(s->upload, sizeof(s->upload), "%s", r->op == STORE_PART ? r->upload_id : "");
 		pthread_mutex_lock(&spy->lock);
 		s->next = spy->first;
 		spy->first = s;
@@ -150,7 +152,9 @@ static struct object *stored(struct world *t)
 	return o;
 }
 
-static void check_stored(struct world *t, const uint8_t *model, size_t size, enum trailer_state want)
+enum { ANY_STATE = 99 };
+
+static void check_stored(struct world *t, const uint8_t *model, size_t size, int want)
 {
 	AUTO(auto_object_unref) struct object *o = stored(t);
 	AUTO_FREE uint8_t *out = malloc(size + 1);
@@ -162,7 +166,8 @@ static void check_stored(struct world *t, const uint8_t *model, size_t size, enu
 	assert_int_equal(got, size);
 	assert_memory_equal(out, model, size);
 	object_attrs(o, &a);
-	assert_int_equal(a.state, want);
+	if (want != ANY_STATE)
+		assert_int_equal(a.state, want);
 	assert_int_equal(a.mode, 0640);
 	assert_int_equal(a.mtime.tv_nsec, 123456789);
 }
@@ -196,11 +201,13 @@ static void saw(struct seen_list *l, const uint8_t id[16], uint64_t k, const uin
 	l->count++;
 }
 
+enum { MOST_CHUNKS = 26 };
+
 /* Opens a record by trying chunk numbers and both kinds. */
 static bool open_record(const struct object_key *key, const uint8_t *in, size_t len, uint64_t hint, uint8_t *plain, uint64_t *k)
 {
-	for (uint64_t i = 0; i < 600; i++) {
-		*k = (hint + i) % 600;
+	for (uint64_t i = 0; i < MOST_CHUNKS; i++) {
+		*k = (hint + i) % MOST_CHUNKS;
 		for (int kind = CHUNK_INNER; kind <= CHUNK_LAST; kind++) {
 			memcpy(plain, in + 12, len - 28);
 			if (chunk_open(key, *k, kind, in, plain, len - 28, in + len - 16) == 0)
@@ -210,53 +217,71 @@ static bool open_record(const struct object_key *key, const uint8_t *in, size_t 
 	return false;
 }
 
-static void open_body(const struct object_key *keys, size_t key_count, const struct sent *s, size_t at, struct seen_list *list)
+/* Every record of a body under one key: false when the first does not open, so it is not that key. */
+static bool open_body(const struct object_key *key, const struct sent *s, size_t at, struct seen_list *list)
 {
 	static uint8_t plain[CHUNK_BYTES];
-	uint64_t hint = 0;
+	uint64_t k = 0;
+	bool first = true;
 
-	while (at < s->len) {
-		size_t left = s->len - at, found = 0;
-		uint64_t k = 0;
+	while (s->len - at > TRAILER_BYTES) {
+		size_t left = s->len - at, len = left >= RECORD_BYTES ? RECORD_BYTES : left - TRAILER_BYTES;
+		bool opened = open_record(key, s->bytes + at, len, first ? 0 : k + 1, plain, &k);
 
-		if (left == TRAILER_BYTES)
-			return;
-		/* A full record, or the short last one before the trailer. */
-		size_t len = left >= RECORD_BYTES ? RECORD_BYTES : left - TRAILER_BYTES;
-
-		for (size_t i = 0; i < key_count && !found; i++)
-			if (open_record(&keys[i], s->bytes + at, len, hint, plain, &k))
-				found = i + 1;
-		if (!found && left > RECORD_BYTES - 1 && left < RECORD_BYTES + TRAILER_BYTES) {
-			len = left - TRAILER_BYTES; /* a last chunk so long that record and trailer look like more than a record */
-			for (size_t i = 0; i < key_count && !found; i++)
-				if (open_record(&keys[i], s->bytes + at, len, hint, plain, &k))
-					found = i + 1;
+		if (!opened && left >= RECORD_BYTES && left < RECORD_BYTES + TRAILER_BYTES) {
+			len = left - TRAILER_BYTES; /* so long a last chunk that with its trailer it looks like a full one */
+			opened = open_record(key, s->bytes + at, len, first ? 0 : k + 1, plain, &k);
 		}
-		assert_int_not_equal(found, 0);
-		saw(list, keys[found - 1].id, k, plain, len - RECORD_EXTRA);
-		hint = k + 1;
+		if (!opened && first)
+			return false;
+		assert_true(opened);
+		saw(list, key->id, k, plain, len - RECORD_EXTRA);
+		first = false;
 		at += len;
 	}
+	return true;
+}
+
+/* The key of an upload whose first part brought no header (growth): that of some object before. */
+static void open_headless(struct object_key *const *keys, const struct sent *s, struct seen_list *list)
+{
+	static char upload[64];
+	static size_t known;
+
+	if (strcmp(upload, s->upload) == 0 && keys[known] && open_body(keys[known], s, 0, list))
+		return;
+	for (size_t i = 0; keys[i]; i++) {
+		if (!open_body(keys[i], s, 0, list))
+			continue;
+		snprintf(upload, sizeof(upload), "%s", s->upload);
+		known = i;
+		return;
+	}
+	fail_msg("a part of %zu bytes opens under no key", s->len);
 }
 
 static void check_prefixes(struct world *t)
 {
-	struct object_key *keys = NULL;
+	struct object_key **keys = calloc(1, sizeof(*keys));
 	struct seen_list list = { 0 };
 	size_t count = 0;
 
 	for (struct sent *s = t->spy->first; s; s = s->next) {
 		if (!header_has_magic(s->bytes, s->len))
 			continue;
-		keys = realloc(keys, (count + 1) * sizeof(*keys));
-		assert_int_equal(header_open(vault_keys(t->v), s->bytes, &keys[count], NULL), HEADER_OK);
-		count++;
+		keys = realloc(keys, (count + 2) * sizeof(*keys));
+		keys[count] = malloc(sizeof(**keys));
+		assert_int_equal(header_open(vault_keys(t->v), s->bytes, keys[count], NULL), HEADER_OK);
+		assert_true(open_body(keys[count], s, HEADER_BYTES, &list));
+		keys[++count] = NULL;
 	}
 	for (struct sent *s = t->spy->first; s; s = s->next)
-		open_body(keys, count, s, header_has_magic(s->bytes, s->len) ? HEADER_BYTES : 0, &list);
+		if (!header_has_magic(s->bytes, s->len))
+			open_headless(keys, s, &list);
 	for (size_t i = 0; i < list.count; i++)
 		free(list.items[i].plain);
+	for (size_t i = 0; i < count; i++)
+		free(keys[i]);
 	free(list.items);
 	free(keys);
 }
@@ -339,12 +364,9 @@ static void walk_step(struct world *t, struct walk *m)
 		walk_read(t, m);
 		break;
 	case 3:
-		assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
-		check_stored(t, m->bytes, m->size, STATE_CLOSED);
-		break;
-	case 4:
-		assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_KEEP), 0);
-		check_stored(t, m->bytes, m->size, STATE_CLOSED);
+	case 4: /* what was committed early and did not change since keeps its state */
+		assert_int_equal(writer_commit(t->w, STATE_CLOSED, rand_below(2) ? WRITER_DROP : WRITER_KEEP), 0);
+		check_stored(t, m->bytes, m->size, ANY_STATE);
 		break;
 	case 5:
 		assert_int_equal(writer_send(t->w, STATE_CLOSED), 0);
@@ -367,10 +389,12 @@ static void random_walk(void **state)
 {
 	static struct walk m;
 	struct world *t = *state;
+	const char *more = getenv("WRITER_WALK_STEPS");
+	int steps = more ? (int)strtol(more, NULL, 10) : 250;
 
 	m.size = 0;
 	make(t, NULL, false);
-	for (int i = 0; i < 250; i++)
+	for (int i = 0; i < steps; i++)
 		walk_step(t, &m);
 	assert_int_equal(writer_commit(t->w, STATE_KILLED, WRITER_DROP), 0);
 	writer_free(t->w);
