@@ -168,7 +168,18 @@ static ssize_t copy_through_memory(int from, off_t *at, int to, size_t n)
 	return put;
 }
 
-int dir_temp_copy(struct dir_temp *t, const char *key, int from, uint64_t at, uint64_t n, struct store_call *call)
+int dir_unchanged(int fd, const struct stat *st, const char *key, struct store_call *call)
+{
+	struct stat now;
+
+	if (fstat(fd, &now))
+		return dir_fail(call, errno, key, "looking at the file");
+	if (now.st_size == st->st_size && time_ns(&now) == time_ns(st))
+		return 0;
+	return store_fail(call, EBADMSG, key, "the file was changed in place while it was read");
+}
+
+int dir_temp_copy(struct dir_temp *t, const char *key, int from, const struct stat *st, uint64_t at, uint64_t n, struct store_call *call)
 {
 	bool by_kernel = true;
 	off_t position = (off_t)at;
@@ -187,12 +198,12 @@ int dir_temp_copy(struct dir_temp *t, const char *key, int from, uint64_t at, ui
 		if (done < 0)
 			return dir_fail(call, errno, key, "copying");
 		if (done == 0)
-			return store_fail(call, EIO, key, "the file became shorter while it was copied");
+			return store_fail(call, EBADMSG, key, "the file became shorter while it was copied");
 		n -= (uint64_t)done;
 		if (store_cancelled(call))
 			return store_fail(call, ECANCELED, key, "cancelled");
 	}
-	return 0;
+	return dir_unchanged(from, st, key, call);
 }
 
 static int set_time(int fd, int64_t ns)

@@ -53,7 +53,6 @@ int dir_begin_call(struct dir_store *d, const char *key, struct store_call *call
 static int read_range(int fd, const char *key, const struct stat *st, uint64_t begin, size_t length, const struct iovec *iov,
 		      struct store_call *call)
 {
-	struct stat now;
 	off_t at = (off_t)begin;
 
 	for (size_t left = length, done = 0; left;) {
@@ -76,11 +75,7 @@ static int read_range(int fd, const char *key, const struct stat *st, uint64_t b
 		if (store_cancelled(call))
 			return store_fail(call, ECANCELED, key, "cancelled");
 	}
-	if (fstat(fd, &now))
-		return dir_fail(call, errno, key, "reading");
-	if (now.st_size != st->st_size || now.st_mtim.tv_sec != st->st_mtim.tv_sec || now.st_mtim.tv_nsec != st->st_mtim.tv_nsec)
-		return store_fail(call, EBADMSG, key, "the file was changed in place while it was read");
-	return 0;
+	return dir_unchanged(fd, st, key, call);
 }
 
 static int dir_get(struct store *s, const char *key, struct store_range range, const char *if_match, const struct iovec *iov, int iovcnt,
@@ -251,7 +246,7 @@ static int dir_copy(struct store *s, const char *src, const char *src_etag, cons
 	if (!rc)
 		rc = dir_temp_open(d, &t, call);
 	if (!rc)
-		rc = dir_temp_copy(&t, dst, from, 0, (uint64_t)st.st_size, call);
+		rc = dir_temp_copy(&t, dst, from, &st, 0, (uint64_t)st.st_size, call);
 	return rc ? rc : commit_temp(d, dst, &t, commit, cond, meta, call);
 }
 

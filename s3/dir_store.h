@@ -92,8 +92,11 @@ int dir_temp_open(const struct dir_store *d, struct dir_temp *t, struct store_ca
 void dir_temp_name(char name[40]); /* a fresh one */
 /* Appends all of iov. */
 int dir_temp_write(struct dir_temp *t, const char *key, const struct iovec *iov, int iovcnt, struct store_call *call);
-/* Appends bytes [at, at + n) of another file, which has them. Shares them where the file system can (reflink). */
-int dir_temp_copy(struct dir_temp *t, const char *key, int from, uint64_t at, uint64_t n, struct store_call *call);
+/* Appends bytes [at, at + n) of another file, which has them according to *st. Shares them where the file system can (reflink).
+ * EBADMSG where that file was changed meanwhile. */
+int dir_temp_copy(struct dir_temp *t, const char *key, int from, const struct stat *st, uint64_t at, uint64_t n, struct store_call *call);
+/* Is the open file as it was? 0 or EBADMSG: only somebody's hand changes a file in place. */
+int dir_unchanged(int fd, const struct stat *st, const char *key, struct store_call *call);
 /* Gives it its commit id (NULL or "": none) and its time, and makes it durable. */
 int dir_temp_seal(struct dir_temp *t, const char *key, const char *commit, struct store_call *call);
 

@@ -218,7 +218,7 @@ int dir_part_copy(struct store *s, const char *key, const char *upload_id, const
 		return store_fail(call, EINVAL, src, "the range is not inside the object");
 	rc = dir_temp_open(d, &t, call);
 	if (!rc)
-		rc = dir_temp_copy(&t, key, from, offset, length, call);
+		rc = dir_temp_copy(&t, key, from, &st, offset, length, call);
 	return rc ? rc : part_finish(&t, &u, key, part, call);
 }
 
@@ -278,7 +278,7 @@ static int join_parts(struct dir_temp *t, const struct dir_upload *u, const char
 		int rc = part_open(u, key, &parts[i], &fd, &st, call); /* again: it may have been sent anew */
 
 		if (!rc)
-			rc = dir_temp_copy(t, key, fd, 0, (uint64_t)st.st_size, call);
+			rc = dir_temp_copy(t, key, fd, &st, 0, (uint64_t)st.st_size, call);
 		if (rc)
 			return rc;
 	}

@@ -19,7 +19,9 @@ static size_t cut_writes;  /* most bytes that a write takes, 0: all */
 static bool interrupt;     /* every second write is EINTR */
 static int64_t clock_offset_s;
 static bool clock_stands;
+static void (*on_call)(void); /* runs once, inside the next fsync of a file or read of one: what others do meanwhile */
 
+ssize_t __real_pread64(int fd, void *out, size_t n, off64_t at);
 ssize_t __real_writev(int fd, const struct iovec *iov, int iovcnt);
 int __real_fsync(int fd);
 int __real_renameat(int from_folder, const char *from, int to_folder, const char *to);
@@ -29,6 +31,7 @@ int __real_fsetxattr(int fd, const char *name, const void *value, size_t n, int 
 struct timespec __real_clock_wall(void);
 int64_t __real_clock_wall_s(void);
 
+ssize_t __wrap_pread64(int fd, void *out, size_t n, off64_t at);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int iovcnt);
 int __wrap_fsync(int fd);
 int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to);
@@ -79,6 +82,23 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int iovcnt)
 	return write(fd, iov->iov_base, min_size(iov->iov_len, cut_writes));
 }
 
+static void meanwhile(void)
+{
+	void (*fn)(void) = on_call;
+
+	on_call = NULL;
+	if (fn)
+		fn();
+}
+
+ssize_t __wrap_pread64(int fd, void *out, size_t n, off64_t at)
+{
+	ssize_t got = __real_pread64(fd, out, n, at);
+
+	meanwhile();
+	return got;
+}
+
 int __wrap_fsync(int fd)
 {
 	struct stat st;
@@ -87,6 +107,8 @@ int __wrap_fsync(int fd)
 	if (fails(folder ? FSYNC_FOLDER : FSYNC_FILE))
 		return -1;
 	note(folder ? 'D' : 'F');
+	if (!folder)
+		meanwhile();
 	return __real_fsync(fd);
 }
 
@@ -134,6 +156,7 @@ static void heal(void)
 	interrupt = false;
 	clock_offset_s = 0;
 	clock_stands = false;
+	on_call = NULL;
 }
 
 static void fail_with(enum call c, int error, unsigned after)
@@ -379,6 +402,98 @@ static void old_leavings_are_removed(void **state)
 	dir_bench_expect_keys(b, "x");
 }
 
+/* What the hooks below work on. */
+static struct {
+	struct dir_bench *b;
+	char id[STORE_UPLOAD_MAX];
+	int rc;
+} other;
+
+static void abort_meanwhile(void)
+{
+	other.rc = other.b->s->ops->abort(other.b->s, "u", other.id, NULL);
+}
+
+static void an_upload_that_is_aborted_while_it_is_completed(void **state)
+{
+	struct dir_bench *b = *state;
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	struct store_part part = { .number = 1 };
+	struct store_meta meta;
+
+	other.b = b;
+	assert_int_equal(b->s->ops->begin(b->s, "u", NULL, other.id, NULL), 0);
+	assert_int_equal(b->s->ops->part(b->s, "u", other.id, &iov, 1, &part, NULL), 0);
+	on_call = abort_meanwhile;
+	assert_int_equal(b->s->ops->complete(b->s, "u", other.id, &part, 1, NULL, NULL, NULL), ENODATA);
+	assert_int_equal(other.rc, 0);
+	assert_int_equal(b->s->ops->head(b->s, "u", &meta, NULL), ENOENT); /* as the one who aborted was told */
+	assert_int_equal(dir_bench_entries(b, ".pishop=store/tmp"), 0);
+}
+
+static void an_id_is_no_path(void **state)
+{
+	struct dir_bench *b = *state;
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	struct store_part part = { .number = 1 };
+	struct store_parts parts;
+
+	assert_int_equal(dir_bench_put(b, "evil/info", "\nu", NULL, NULL, NULL), 0);
+	assert_int_equal(upload(b, "x", "makes the folder", NULL), 0);
+	assert_int_equal(b->s->ops->list_parts(b->s, "u", "../../evil", &parts, NULL), ENODATA);
+	assert_int_equal(b->s->ops->part(b->s, "u", "../../evil", &iov, 1, &part, NULL), ENODATA);
+	assert_int_equal(b->s->ops->abort(b->s, "u", "../../evil", NULL), ENODATA);
+	dir_bench_expect(b, "evil/info", "\nu");
+}
+
+static void write_in_place(void)
+{
+	FILE *f = fopen(dir_bench_path(other.b, "x"), "r+");
+
+	fputs("changed", f);
+	fclose(f);
+}
+
+static void a_file_that_is_changed_while_it_is_read(void **state)
+{
+	struct dir_bench *b = *state;
+	char out[256];
+
+	other.b = b;
+	assert_int_equal(dir_bench_put(b, "x", "content", NULL, NULL, NULL), 0);
+	clock_sleep_ms(12);
+	on_call = write_in_place;
+	assert_int_equal(dir_bench_get(b, "x", out, NULL), EBADMSG);
+	dir_bench_expect(b, "x", "changed");
+	assert_int_equal(dir_bench_put(b, "x", "content", NULL, NULL, NULL), 0);
+	clock_sleep_ms(12);
+	fail_with(COPY_RANGE, EXDEV, 0); /* so that it is read here */
+	on_call = write_in_place;
+	assert_int_equal(b->s->ops->copy(b->s, "x", NULL, "y", NULL, NULL, NULL, NULL), EBADMSG);
+	heal();
+	dir_bench_expect_keys(b, "x");
+}
+
+static void truncate_in_place(void)
+{
+	assert_int_equal(truncate(dir_bench_path(other.b, "x"), 0), 0);
+}
+
+static void a_file_that_becomes_shorter_while_it_is_copied(void **state)
+{
+	struct dir_bench *b = *state;
+	AUTO_FREE char *data = calloc(1, 1000000);
+
+	assert_non_null(data);
+	other.b = b;
+	assert_int_equal(b->s->ops->put(b->s, "x", &(struct iovec){ data, 1000000 }, 1, NULL, NULL, NULL, NULL), 0);
+	fail_with(COPY_RANGE, EXDEV, 0); /* so that it goes through memory, in pieces */
+	on_call = truncate_in_place;
+	assert_int_equal(b->s->ops->copy(b->s, "x", NULL, "y", NULL, NULL, NULL, NULL), EBADMSG);
+	heal();
+	dir_bench_expect_keys(b, "x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +508,10 @@ int main(void)
 		FAULT_TEST(file_systems_without_attributes),
 		FAULT_TEST(etags_and_clocks),
 		FAULT_TEST(old_leavings_are_removed),
+		FAULT_TEST(an_upload_that_is_aborted_while_it_is_completed),
+		FAULT_TEST(an_id_is_no_path),
+		FAULT_TEST(a_file_that_is_changed_while_it_is_read),
+		FAULT_TEST(a_file_that_becomes_shorter_while_it_is_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
