@@ -17,7 +17,7 @@
  * INVARIANTS: objects are never touched, and nothing that the record does not name. In doubt (an error, a record that cannot be read) everything stays as
  * it is; the next look is a few minutes away. The first write here makes our own record, as every first write does. */
 
-#define ABORT_TRIES 8u
+#define ABORT_TRIES 5u
 #define ABORT_WAIT_MS 50 /* doubled with each try: a part under way may land after the abort */
 #define MENDED_LOOKS 64u /* failed paths looked at in one round */
 

@@ -337,7 +337,7 @@ static int begin_stream(struct writer *w)
 		rc = stream_new(w, grow);
 		pthread_mutex_unlock(&w->lock);
 		if (!rc)
-			rc = stream_begin(w, w->stream);
+			rc = stream_begin(w, w->stream, true);
 		if (!rc) {
 			w->stream->begun = true;
 			return 0;

@@ -24,6 +24,7 @@ struct stream {
 	struct object *carry;   /* growth: the base whose full chunks become the first parts; NULL: a new object */
 	uint64_t first_chunk;   /* chunks below are carried */
 	uint64_t tail_from, tail_to; /* plain bytes of the open tail that were sent provisionally (writer_send); equal: none */
+	bool absorbed;          /* growth: the carried base's last chunk is in the overlay, compared */
 	bool begun;             /* parts may be sent */
 	bool orphan;            /* nobody wants it any more: the last job ends it */
 	unsigned jobs;          /* pool jobs that hold it */
@@ -85,7 +86,7 @@ uint64_t stream_sent_end(const struct writer *w); /* end of the highest byte tha
 void stream_orphan(struct writer *w);           /* drops the upload without waiting */
 int stream_new(struct writer *w, bool grow);    /* makes w->stream, not begun. ENOMEM, ENAMETOOLONG */
 bool stream_may_grow(const struct writer *w);   /* INV-PREFIX and part sizes allow to carry the base */
-int stream_begin(struct writer *w, struct stream *s); /* without the lock. EAGAIN: the base's last chunk does not fit or no memory */
+int stream_begin(struct writer *w, struct stream *s, bool commit); /* commit: it is ours, nobody writes; without the lock. EAGAIN: the base's last chunk does not fit or no memory */
 int stream_plan_to(struct writer *w, struct stream *s, uint64_t chunk); /* parts up to the one with that chunk. EFBIG, ENOMEM */
 int stream_send_now(struct writer *w, struct stream *s, uint32_t index, struct slab **slabs, uint32_t count, const struct object_end *end); /* without the lock */
 int stream_submit(struct writer *w, struct stream *s, uint32_t index, uint32_t count, const struct object_end *end); /* slabs are detached here; end is copied */

@@ -168,7 +168,7 @@ bool stream_conflict(const struct writer *w, uint64_t offset, const void *data, 
 	if (changes(w, s->tail_from, s->tail_to, offset, data, len))
 		return true;
 	/* The carried base's last chunk: absorb_tail compares what was written before; from then on it is in the overlay. */
-	return s->carry && s->begun && changes(w, s->first_chunk * CHUNK_BYTES, object_size(s->carry), offset, data, len);
+	return s->absorbed && changes(w, s->first_chunk * CHUNK_BYTES, object_size(s->carry), offset, data, len);
 }
 
 uint64_t stream_sent_end(const struct writer *w)
@@ -253,8 +253,9 @@ static void job_ended(struct writer *w, struct stream *s, int rc)
 
 /* ---- begin */
 
-/* The carried base's last chunk in plain: compared with what was written over it (INV-2), and brought into the overlay for its part. */
-static int absorb_plain(struct writer *w, struct stream *s, const uint8_t *tail, uint32_t len)
+/* The carried base's last chunk in plain: compared with what was written over it (INV-2), and brought into the overlay, so that later writes are
+ * compared too. A commit needs the comparison only: nobody writes meanwhile, and it gathers from the base. */
+static int absorb_plain(struct writer *w, struct stream *s, bool compare_only, const uint8_t *tail, uint32_t len)
 {
 	uint64_t k = s->first_chunk;
 
@@ -264,16 +265,17 @@ static int absorb_plain(struct writer *w, struct stream *s, const uint8_t *tail,
 		w->touched = true;
 		return EAGAIN;
 	}
-	if (w->busy) /* a commit does not need it here: it gathers from the base */
+	if (compare_only)
 		return 0;
-	if (overlay_has(&w->over, k)) {
+	if (overlay_has(&w->over, k))
 		overlay_fill(&w->over, k, len, tail, len);
-		return 0;
-	}
-	return overlay_write(&w->over, k * CHUNK_BYTES, tail, len) ? EAGAIN : 0;
+	else if (overlay_write(&w->over, k * CHUNK_BYTES, tail, len))
+		return EAGAIN;
+	s->absorbed = true;
+	return 0;
 }
 
-static int absorb_tail(struct writer *w, struct stream *s)
+static int absorb_tail(struct writer *w, struct stream *s, bool compare_only)
 {
 	uint64_t k = s->first_chunk;
 	size_t len = (size_t)(object_size(s->carry) - k * CHUNK_BYTES), got = 0;
@@ -288,7 +290,7 @@ static int absorb_tail(struct writer *w, struct stream *s)
 		rc = EBADMSG;
 	if (!rc) {
 		pthread_mutex_lock(&w->lock);
-		rc = absorb_plain(w, s, tail, (uint32_t)len);
+		rc = absorb_plain(w, s, compare_only, tail, (uint32_t)len);
 		pthread_mutex_unlock(&w->lock);
 	}
 	explicit_bzero(tail, CHUNK_BYTES);
@@ -296,10 +298,10 @@ static int absorb_tail(struct writer *w, struct stream *s)
 	return rc;
 }
 
-int stream_begin(struct writer *w, struct stream *s)
+int stream_begin(struct writer *w, struct stream *s, bool commit)
 {
 	uint32_t copied = 0;
-	int rc = s->carry ? absorb_tail(w, s) : 0;
+	int rc = s->carry ? absorb_tail(w, s, commit) : 0;
 
 	if (!rc)
 		rc = writer_run(w);
@@ -318,7 +320,7 @@ static void begin_job(void *arg)
 	struct writer *w = job->w;
 	struct stream *s = job->s;
 	struct vault *v = w->v;
-	int rc = stream_begin(w, s);
+	int rc = stream_begin(w, s, false);
 
 	free(job);
 	pthread_mutex_lock(&w->lock);

@@ -68,6 +68,17 @@ static void expect_handle(struct kit *k, struct object *o, const char *key, uint
 	assert_int_equal(kit_raw_head(k->bucket, key, &meta), 0);
 	assert_string_equal(place.etag, meta.etag);
 	assert_int_equal(place.length, meta.size);
+
+	struct object *there;
+	struct trailer mine, its;
+
+	assert_int_equal(object_load(k->v, key, 0, &there, NULL), 0);
+	object_attrs(o, &mine);
+	object_attrs(there, &its);
+	assert_memory_equal(mine.commit_id, its.commit_id, sizeof(mine.commit_id));
+	assert_int_equal(mine.mode, its.mode);
+	assert_int_equal(mine.mtime.tv_sec, its.mtime.tv_sec);
+	object_unref(there);
 	assert_int_equal(object_read(k->v, o, 0, sizeof(data), data, &got), 0);
 	kit_check(data, 0, got, seed);
 }
@@ -172,17 +183,17 @@ static void source_changed(void **state)
 	struct kit *k = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-		for (int to_other = 0; to_other < 2; to_other++) {
+		for (int to_other = 0; to_other < 3; to_other++) { /* 2: as it is */
 			struct object *o = kit_file(k, KEY, sizes[i], 4);
 			struct trailer t = changed(o);
 
 			object_unref(kit_file(k, KEY, sizes[i], 5));
-			assert_int_equal(object_rewrite(k->v, o, to_other ? TO : KEY, &t, NULL), ESTALE);
+			assert_int_equal(object_rewrite(k->v, o, to_other ? TO : KEY, to_other == 2 ? NULL : &t, NULL), ESTALE);
 			expect_object(k, KEY, sizes[i], 5, 0640);
 			assert_int_equal(kit_raw_head(k->bucket, TO, NULL), ENOENT);
 			assert_int_equal(kit_raw_uploads(k->bucket, TO), 0);
 			kit_raw_remove(k->bucket, KEY);
-			assert_int_equal(object_rewrite(k->v, o, to_other ? TO : KEY, &t, NULL), ESTALE);
+			assert_int_equal(object_rewrite(k->v, o, to_other ? TO : KEY, to_other == 2 ? NULL : &t, NULL), ESTALE);
 			assert_int_equal(kit_raw_head(k->bucket, KEY, NULL), ENOENT);
 			object_unref(o);
 		}
@@ -341,6 +352,33 @@ static void poorer_stores(void **state)
 				kit_raw_remove(k->bucket, TO);
 				object_unref(o);
 			}
+}
+
+/* Copies only without a condition, and no part copy: it looks first, then copies. */
+static void copies_after_a_look(void **state)
+{
+	static const enum store_op part_copy[] = { STORE_PART_COPY };
+	struct kit *k = *state;
+	struct store_cond none = { .if_none_match = true };
+
+	for (int taken = 0; taken < 2; taken++) {
+		struct object *o = kit_file(k, KEY, KIT_PART + 1, 4);
+
+		without(k, part_copy, 1);
+		kit_fault(k, STORE_COPY, TO, 0, 1, FAULT_FAIL, EOPNOTSUPP);
+		if (taken)
+			object_unref(kit_file(k, TO, 33, 200));
+
+		uint64_t heads = kit_calls(k, STORE_HEAD), parts = kit_calls(k, STORE_PART);
+
+		assert_int_equal(object_rewrite(k->v, o, TO, NULL, &none), taken ? ESTALE : 0);
+		assert_int_equal(kit_calls(k, STORE_HEAD) - heads, 1);
+		assert_int_equal(kit_calls(k, STORE_PART), parts); /* no byte went through this machine */
+		expect_object(k, TO, taken ? 33 : KIT_PART + 1, taken ? 200 : 4, 0640);
+		fault_store_clear(k->fault);
+		kit_raw_remove(k->bucket, TO);
+		object_unref(o);
+	}
 }
 
 static void stores_without_conditions(void **state)
@@ -508,7 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		KIT_TEST(changes_attributes), KIT_TEST(moves), KIT_TEST(requests), KIT_TEST(source_changed), KIT_TEST(source_changed_at_the_end),
 		KIT_TEST(destination_taken_at_the_end), KIT_TEST(lost_replies), KIT_TEST(any_request_may_fail), KIT_TEST(damage_is_not_copied),
-		KIT_TEST(poorer_stores), KIT_TEST(stores_without_conditions), KIT_TEST(removals), KIT_TEST(foreign), KIT_TEST(read_only),
+		KIT_TEST(poorer_stores), KIT_TEST(copies_after_a_look), KIT_TEST(stores_without_conditions), KIT_TEST(removals), KIT_TEST(foreign), KIT_TEST(read_only),
 		KIT_TEST(readers_do_not_notice), KIT_TEST(works_when_memory_is_full),
 	};
 

@@ -193,6 +193,22 @@ static void an_upload_that_does_not_go_away_stays_named(void **state)
 	assert_false(bucket_has(s->b, DEAD_KEY));
 }
 
+static void an_upload_that_stays_although_aborted_stays_named(void **state)
+{
+	struct scene *s = *state;
+	struct run_record there;
+	char id[STORE_UPLOAD_MAX];
+
+	dead_upload(s, BIG, id);
+	dead_writer(s);
+	s->b->sticky_aborts = 1000;
+	recover(s);
+	assert_true(bucket_calls(s->b, STORE_ABORT) < 10);
+	look(s, &there);
+	assert_int_equal(there.upload_count, 1);
+	run_record_free(&there);
+}
+
 /* ---- signs of life */
 
 static void a_young_part_is_a_sign_of_life(void **state)
@@ -495,6 +511,23 @@ static void a_foreign_object_is_left(void **state)
 	assert_true(bucket_has(s->b, "backups/.pishop/t/acme/run/file"));
 }
 
+/* A record's text in a file of the tenant's, which somebody moved here. */
+static void a_file_is_no_record(void **state)
+{
+	struct scene *s = *state;
+	struct trailer attrs;
+	struct buf json;
+
+	buf_init(&json, RUN_JSON_MAX);
+	assert_int_equal(run_record_encode(&s->dead, &json), 0);
+	trailer_fresh(s->v, &attrs, ENTRY_FILE, STATE_CLOSED, 0600, 0, 0);
+	assert_int_equal(object_put_small(s->v, DEAD_KEY, json.data, json.len, &attrs, NULL, NULL, NULL), 0);
+	buf_free(&json);
+	bucket_age(s->b, DEAD_KEY, LONG_AGO);
+	recover(s);
+	assert_true(bucket_has(s->b, DEAD_KEY));
+}
+
 /* ---- the whole prefix, and errors */
 
 static void all_tenants_are_looked_at(void **state)
@@ -608,6 +641,7 @@ int main(void)
 		TEST(an_upload_that_is_gone_is_no_trouble),
 		TEST(an_upload_is_aborted_until_it_is_gone),
 		TEST(an_upload_that_does_not_go_away_stays_named),
+		TEST(an_upload_that_stays_although_aborted_stays_named),
 		TEST(a_young_part_is_a_sign_of_life),
 		TEST(its_own_time_is_a_sign_of_life),
 		TEST(a_clock_from_the_future_is_none),
@@ -624,6 +658,7 @@ int main(void)
 		TEST(a_record_elsewhere_is_left),
 		TEST(a_record_of_things_elsewhere_is_left),
 		TEST(a_foreign_object_is_left),
+		TEST(a_file_is_no_record),
 		TEST(all_tenants_are_looked_at),
 		TEST(only_the_configured_tenant_is_looked_at),
 		TEST(errors_stop_it_and_nothing_is_lost),

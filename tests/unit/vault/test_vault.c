@@ -460,6 +460,68 @@ static void start_timeout_is_kept(void **state)
 	expect(k, &config, KIT_KEY, VAULT_UNREACHABLE, "endpoint");
 }
 
+/* Every request of the start may take as long as the start has left, and no longer. */
+static struct { const struct store_ops *real; uint32_t calls, longest, last; } watch;
+
+static void watch_call(const struct store_call *call)
+{
+	watch.calls++;
+	watch.last = call->timeout_ms;
+	if (call->timeout_ms > watch.longest || call->timeout_ms == 0)
+		watch.longest = call->timeout_ms ? call->timeout_ms : UINT32_MAX;
+}
+
+static int watched_get(struct store *s, const char *key, struct store_range range, const char *if_match, const struct iovec *iov, int iovcnt,
+		       size_t *got, struct store_meta *meta, struct store_call *call)
+{
+	watch_call(call);
+	clock_sleep_ms(20);
+	return watch.real->get(s, key, range, if_match, iov, iovcnt, got, meta, call);
+}
+
+static int watched_put(struct store *s, const char *key, const struct iovec *iov, int iovcnt, const char *commit, const struct store_cond *cond,
+		       struct store_meta *meta, struct store_call *call)
+{
+	watch_call(call);
+	return watch.real->put(s, key, iov, iovcnt, commit, cond, meta, call);
+}
+
+static int watched_head(struct store *s, const char *key, struct store_meta *meta, struct store_call *call)
+{
+	watch_call(call);
+	return watch.real->head(s, key, meta, call);
+}
+
+static int watched_list(struct store *s, const char *prefix, char delimiter, const char *token, uint32_t max, struct store_page *page,
+			struct store_call *call)
+{
+	watch_call(call);
+	return watch.real->list(s, prefix, delimiter, token, max, page, call);
+}
+
+static void requests_end_with_the_start(void **state)
+{
+	struct kit *k = *state;
+	struct vault_config config = kit_config();
+	struct store_ops ops;
+
+	config.start_timeout_ms = 5000;
+	kit_prepare(k);
+	ops = *k->stats->ops;
+	watch.real = k->stats->ops;
+	ops.get = watched_get;
+	ops.put = watched_put;
+	ops.head = watched_head;
+	ops.list = watched_list;
+	k->stats->ops = &ops;
+	expect(k, &config, KIT_KEY, VAULT_OK, NULL);
+	k->stats->ops = watch.real;
+	kit_close(k);
+	assert_true(watch.calls >= 6);
+	assert_true(watch.longest <= 5000);
+	assert_true(watch.last <= 4980);
+}
+
 static void accessors(void **state)
 {
 	struct kit *k = *state;
@@ -519,7 +581,7 @@ int main(void)
 		BUCKET_TEST(swapped_key_object), BUCKET_TEST(distinct_failures), BUCKET_TEST(markers), BUCKET_TEST(prefixes_inside_one_another),
 		BUCKET_TEST(the_bare_bucket), BUCKET_TEST(read_only_leaves_nothing), BUCKET_TEST(credentials_that_may_not_write),
 		BUCKET_TEST(credentials_for_one_tenant), BUCKET_TEST(two_first_mounts_at_once), BUCKET_TEST(lost_replies_at_the_first_start),
-		BUCKET_TEST(stores_without_conditions), BUCKET_TEST(memory_that_does_not_fit), BUCKET_TEST(start_timeout_is_kept),
+		BUCKET_TEST(stores_without_conditions), BUCKET_TEST(memory_that_does_not_fit), BUCKET_TEST(start_timeout_is_kept), BUCKET_TEST(requests_end_with_the_start),
 		BUCKET_TEST(accessors), BUCKET_TEST(close_tells_what_did_not_arrive),
 	};
 

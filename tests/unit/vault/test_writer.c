@@ -242,19 +242,21 @@ static bool open_body(const struct object_key *key, const struct sent *s, size_t
 	return true;
 }
 
-/* The key of an upload whose first part brought no header (growth): that of some object before. */
-static void open_headless(struct object_key *const *keys, const struct sent *s, struct seen_list *list)
-{
-	static char upload[64];
-	static size_t known;
+/* Parts of one upload come one after the other: the key that opened the last one. */
+struct known {
+	const char *upload;
+	const struct object_key *key;
+};
 
-	if (strcmp(upload, s->upload) == 0 && keys[known] && open_body(keys[known], s, 0, list))
+/* The key of an upload whose first part brought no header (growth): that of some object before. */
+static void open_headless(struct object_key *const *keys, const struct sent *s, struct known *last, struct seen_list *list)
+{
+	if (strcmp(last->upload, s->upload) == 0 && open_body(last->key, s, 0, list))
 		return;
 	for (size_t i = 0; keys[i]; i++) {
 		if (!open_body(keys[i], s, 0, list))
 			continue;
-		snprintf(upload, sizeof(upload), "%s", s->upload);
-		known = i;
+		*last = (struct known){ s->upload, keys[i] };
 		return;
 	}
 	fail_msg("a part of %zu bytes opens under no key", s->len);
@@ -264,6 +266,7 @@ static void check_prefixes(struct world *t)
 {
 	struct object_key **keys = calloc(1, sizeof(*keys));
 	struct seen_list list = { 0 };
+	struct known last = { "", NULL };
 	size_t count = 0;
 
 	for (struct sent *s = t->spy->first; s; s = s->next) {
@@ -277,7 +280,7 @@ static void check_prefixes(struct world *t)
 	}
 	for (struct sent *s = t->spy->first; s; s = s->next)
 		if (!header_has_magic(s->bytes, s->len))
-			open_headless(keys, s, &list);
+			open_headless(keys, s, &last, &list);
 	for (size_t i = 0; i < list.count; i++)
 		free(list.items[i].plain);
 	for (size_t i = 0; i < count; i++)
