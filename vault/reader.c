@@ -222,15 +222,14 @@ static void fetch(struct range *g)
 	r->running--;
 	g->state = rc ? RANGE_FAILED : RANGE_READY;
 	g->error = rc;
-	if (rc) {
-		if (g->listed && !g->stray)
-			r->ahead = min_u64(r->ahead, g->first); /* to be asked for anew */
-		unlist(g);
-		if (rc == EBADMSG) { /* around damage in small steps, so that everything else can still be read */
-			r->window = WINDOW_LEAST;
-			r->reads = 0;
-		}
+	if (rc == EBADMSG) {
+		r->window = WINDOW_LEAST; /* behind what failed; in it, reads get the chunks they touch and no more */
+		r->reads = 0;
+	} else if (rc && g->listed && !g->stray) {
+		r->ahead = min_u64(r->ahead, g->first); /* to be asked for anew */
 	}
+	if (rc)
+		unlist(g);
 	pthread_cond_broadcast(&r->changed);
 }
 
@@ -404,6 +403,7 @@ struct reading {
 	uint64_t at, end; /* bytes wanted and not yet there */
 	uint8_t *out;     /* where byte `at` goes */
 	bool stream;
+	bool careful;     /* a larger range was damaged: only the chunks that are wanted */
 };
 
 static void advance(struct reading *x, size_t n)
@@ -417,7 +417,7 @@ static struct range *make(struct reading *x)
 {
 	struct reader *r = x->r;
 	uint64_t chunk = x->at / CHUNK_BYTES, last = (x->end - 1) / CHUNK_BYTES, first = chunk, count = last + 1 - chunk;
-	bool onward = x->stream && chunk >= r->ahead;
+	bool onward = x->stream && !x->careful && chunk >= r->ahead;
 
 	if (onward) {
 		unsigned window = r->reads < 2 ? r->window : range_chunks(r->window);
@@ -491,7 +491,7 @@ static int straight(struct reading *x, uint64_t until)
 	return rc;
 }
 
-/* What a failed range means for a read: damage elsewhere in it is none of its business. */
+/* What a failed range means for a read: damage elsewhere in it is none of its business. 0: try again, with the chunks it wants alone. */
 static int from_failed(struct reading *x, const struct range *g)
 {
 	uint64_t last = (x->end - 1) / CHUNK_BYTES;
@@ -499,10 +499,11 @@ static int from_failed(struct reading *x, const struct range *g)
 
 	if (g->error != EBADMSG || all_mine)
 		return g->error;
-	return straight(x, (g->first + g->count) * CHUNK_BYTES);
+	x->careful = true;
+	return 0;
 }
 
-/* Some of the bytes wanted, at least one; the lock is held before and after. */
+/* Some of the bytes wanted, or none where it is to be tried again; the lock is held before and after. */
 static int read_some(struct reading *x)
 {
 	struct reader *r = x->r;
