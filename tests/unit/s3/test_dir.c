@@ -186,6 +186,7 @@ static void a_tree_deeper_than_any_key(void **state)
 {
 	struct dir_bench *b = *state;
 	char path[2048] = "";
+	struct store_page page;
 	int fd = open(b->root, O_RDONLY | O_DIRECTORY);
 
 	for (int i = 0; i < 10; i++) {
@@ -193,15 +194,18 @@ static void a_tree_deeper_than_any_key(void **state)
 		path[200] = '\0';
 		assert_int_equal(mkdirat(fd, path, 0755), 0);
 
+		close(openat(fd, path + 100, O_WRONLY | O_CREAT, 0644)); /* a file of 100 letters beside each */
+
 		int next = openat(fd, path, O_RDONLY | O_DIRECTORY);
 
 		close(fd);
 		fd = next;
 	}
-	close(openat(fd, "file", O_WRONLY | O_CREAT, 0644));
 	close(fd);
-	assert_int_equal(dir_bench_put(b, "x", "x", NULL, NULL, NULL), 0);
-	dir_bench_expect_keys(b, "x"); /* neither a failure nor a key that cannot be used */
+	assert_int_equal(b->s->ops->list(b->s, "", 0, NULL, 0, &page, NULL), 0);
+	assert_int_equal(page.count, 5); /* at 100, 301 ... 904 bytes; the next would have 1105: no key, and no failure */
+	assert_int_equal(strlen(page.objects[4].key), 4 * 201 + 100);
+	store_page_free(&page);
 }
 
 static void roots(void **state)

@@ -20,6 +20,7 @@ static bool interrupt;     /* every second write is EINTR */
 static int64_t clock_offset_s;
 static bool clock_stands;
 static void (*on_call)(void); /* runs once, inside the next fsync of a file or read of one: what others do meanwhile */
+static void (*on_rename)(void); /* the same in the next rename */
 
 ssize_t __real_pread64(int fd, void *out, size_t n, off64_t at);
 ssize_t __real_writev(int fd, const struct iovec *iov, int iovcnt);
@@ -82,11 +83,11 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int iovcnt)
 	return write(fd, iov->iov_base, min_size(iov->iov_len, cut_writes));
 }
 
-static void meanwhile(void)
+static void meanwhile(void (**hook)(void))
 {
-	void (*fn)(void) = on_call;
+	void (*fn)(void) = *hook;
 
-	on_call = NULL;
+	*hook = NULL;
 	if (fn)
 		fn();
 }
@@ -95,7 +96,7 @@ ssize_t __wrap_pread64(int fd, void *out, size_t n, off64_t at)
 {
 	ssize_t got = __real_pread64(fd, out, n, at);
 
-	meanwhile();
+	meanwhile(&on_call);
 	return got;
 }
 
@@ -108,7 +109,7 @@ int __wrap_fsync(int fd)
 		return -1;
 	note(folder ? 'D' : 'F');
 	if (!folder)
-		meanwhile();
+		meanwhile(&on_call);
 	return __real_fsync(fd);
 }
 
@@ -117,6 +118,7 @@ int __wrap_renameat(int from_folder, const char *from, int to_folder, const char
 	if (fails(RENAME))
 		return -1;
 	note('R');
+	meanwhile(&on_rename);
 	return __real_renameat(from_folder, from, to_folder, to);
 }
 
@@ -156,7 +158,7 @@ static void heal(void)
 	interrupt = false;
 	clock_offset_s = 0;
 	clock_stands = false;
-	on_call = NULL;
+	on_call = on_rename = NULL;
 }
 
 static void fail_with(enum call c, int error, unsigned after)
@@ -323,6 +325,23 @@ static void short_and_interrupted_writes(void **state)
 	}
 }
 
+static void many_empty_buffers(void **state)
+{
+	struct dir_bench *b = *state;
+	char data[] = "data", out[8];
+	struct iovec iov[200] = { { NULL, 0 } };
+	size_t n;
+
+	iov[150] = (struct iovec){ data, 2 };
+	iov[199] = (struct iovec){ data + 2, 2 };
+	assert_int_equal(b->s->ops->put(b->s, "x", iov, ARRAY_LEN(iov), NULL, NULL, NULL, NULL), 0);
+	dir_bench_expect(b, "x", data);
+	iov[150].iov_base = out;
+	iov[199].iov_base = out + 2;
+	assert_int_equal(b->s->ops->get(b->s, "x", (struct store_range){ 0, 0 }, NULL, iov, ARRAY_LEN(iov), &n, NULL, NULL), 0);
+	assert_memory_equal(out, data, 4);
+}
+
 static void file_systems_that_cannot_copy(void **state)
 {
 	static const int answers[] = { EXDEV, EOPNOTSUPP, ENOSYS, EINVAL };
@@ -431,6 +450,28 @@ static void an_upload_that_is_aborted_while_it_is_completed(void **state)
 	assert_int_equal(dir_bench_entries(b, ".pishop=store/tmp"), 0);
 }
 
+static void abort_impatiently(void)
+{
+	struct store_call call = { .timeout_ms = 30 };
+
+	other.rc = other.b->s->ops->abort(other.b->s, "u", other.id, &call);
+}
+
+static void an_abort_waits_for_a_complete_that_is_being_published(void **state)
+{
+	struct dir_bench *b = *state;
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	struct store_part part = { .number = 1 };
+
+	other.b = b;
+	assert_int_equal(b->s->ops->begin(b->s, "u", NULL, other.id, NULL), 0);
+	assert_int_equal(b->s->ops->part(b->s, "u", other.id, &iov, 1, &part, NULL), 0);
+	on_rename = abort_impatiently;
+	assert_int_equal(b->s->ops->complete(b->s, "u", other.id, &part, 1, NULL, NULL, NULL), 0);
+	assert_int_equal(other.rc, ETIMEDOUT); /* it may not say "aborted" to an upload that becomes an object */
+	assert_int_equal(b->s->ops->abort(b->s, "u", other.id, NULL), ENODATA);
+}
+
 static void an_id_is_no_path(void **state)
 {
 	struct dir_bench *b = *state;
@@ -504,11 +545,13 @@ int main(void)
 		FAULT_TEST(failures_of_uploads),
 		FAULT_TEST(a_folder_that_cannot_be_made_durable),
 		FAULT_TEST(short_and_interrupted_writes),
+		FAULT_TEST(many_empty_buffers),
 		FAULT_TEST(file_systems_that_cannot_copy),
 		FAULT_TEST(file_systems_without_attributes),
 		FAULT_TEST(etags_and_clocks),
 		FAULT_TEST(old_leavings_are_removed),
 		FAULT_TEST(an_upload_that_is_aborted_while_it_is_completed),
+		FAULT_TEST(an_abort_waits_for_a_complete_that_is_being_published),
 		FAULT_TEST(an_id_is_no_path),
 		FAULT_TEST(a_file_that_is_changed_while_it_is_read),
 		FAULT_TEST(a_file_that_becomes_shorter_while_it_is_copied),
