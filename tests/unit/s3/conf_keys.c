@@ -136,6 +136,7 @@ static void longest_names(void **state)
 	uint32_t max = b->s->limits.segment_max;
 	char name[1200];
 	struct store_page page;
+	int rc;
 
 	assert_true(max < sizeof(name) - 1);
 	put_text(b, key(b, "good"), "good");
@@ -152,7 +153,13 @@ static void longest_names(void **state)
 	memcpy(name, "mm", 2);
 	name[max] = '/'; /* the marker of a folder whose name is that long */
 	name[max + 1] = '\0';
-	put_text(b, key(b, name), "marker");
+	rc = put_bytes(b, key(b, name), "marker", 6, NULL, NULL);
+	if (rc == EINVAL && !b->local) {
+		differs("markers of folders with the longest names are refused; those 9 bytes shorter are good (MinIO adds __XLDIR__)");
+		memcpy(name + max - 9, "/", 2);
+		rc = put_bytes(b, key(b, name), "marker", 6, NULL, NULL);
+	}
+	assert_int_equal(rc, 0);
 	expect_text(b, key(b, name), "marker");
 }
 
