@@ -39,25 +39,31 @@ void object_set_place(struct object *o, const char *key, const struct store_meta
  * stands there; ENOENT; or a store errno. */
 int object_confirm(struct vault *v, struct object *o, int64_t fresh_ms, struct store_call *call);
 
-/* Reads and decrypts plain bytes [offset, offset+len) into out, cut at the size; *got. Blocks; no prefetch: see reader.h.
- * EBADMSG (logged with chunk number) for damage, ESTALE when another object stands there, EACCES for foreign objects unless
- * foreign_read. */
+/* Reads and decrypts plain bytes [offset, offset+len) into out, cut at the size; *got (0 on errors). Blocks; no prefetch: see reader.h.
+ * EBADMSG (logged with chunk number) for damage, after a second request, as a bit may have flipped on the way only; ESTALE when another
+ * object stands there, or none (where this process moved the object itself, it is followed); EACCES for foreign objects unless
+ * foreign_read. All other errors are logged, too. */
 int object_read(struct vault *v, struct object *o, uint64_t offset, size_t len, void *out, size_t *got);
 /* Whole chunks first..first+count-1, decrypted into slabs[0..count-1]->data, in one request (count <= 128). */
 int object_read_chunks(struct vault *v, struct object *o, uint64_t first, unsigned count, struct slab *const *slabs);
 
 /* Makes the same content stand at `to` (a bucket key, which may be its own) with new attributes (NULL: unchanged): small objects are
  * read and put, large ones copied inside the store by parts with a new last one. Conditional on the source; cond is the condition
- * on what stands at `to` (for its own key: pass NULL, the source's ETag is taken). On success place and attributes of o are updated. The old key,
- * if another, is not removed. Blocks. ESTALE: the source or the destination changed; nothing was done. */
+ * on what stands at `to` (for its own key: pass NULL, the source's ETag is taken). On success place and attributes of o are updated. The old
+ * key, if another, is not removed. Type, size and commit time stay the content's own, so that no chmod or rename makes a backup younger.
+ * Blocks; calls on one object wait for each other. ESTALE: the source or the destination changed, or a removal of the own key waits; nothing
+ * was done. EPERM: attributes of a foreign object. EROFS. EBADMSG: the source is damaged and was not copied. Else a store errno. All but
+ * ESTALE are logged. */
 int object_rewrite(struct vault *v, struct object *o, const char *to, const struct trailer *attrs, const struct store_cond *cond);
 
-/* One-shot objects: writes p plain bytes (p <= 1 MiB) with these attributes to key. cond may be NULL. For markers, links, records. The object, if
- * wanted, in *out. EEXIST where if_none_match failed, ESTALE where if_match did. A lost reply is resolved (HEAD, commit id). */
+/* One-shot objects: writes len plain bytes (up to 1 MiB; EFBIG) to key with these attributes, but a commit id and commit time of its own.
+ * cond may be NULL. For markers, links, records. The object, if wanted, in *out. EEXIST where if_none_match failed, ESTALE where if_match
+ * did. A lost reply is resolved (HEAD, commit id). EROFS; EIO: this writer was taken for dead; or a store errno, logged. */
 int object_put_small(struct vault *v, const char *key, const void *data, size_t len, const struct trailer *attrs, const struct store_cond *cond,
 		     struct object **out, struct store_call *call);
 
-/* After an uncertain put or complete: looks who stands at key. 0: our commit id (meta filled), ESTALE: not ours, ENOENT, or a store errno. */
+/* After an uncertain put or complete: looks who stands at key. 0: our commit id (meta filled), ESTALE: not ours, ENOENT, EBADMSG (logged): ours,
+ * but of another length, or a store errno. */
 int object_resolve(struct vault *v, const char *key, const uint8_t commit_id[16], uint64_t length, struct store_meta *meta);
 
 /* New trailer values with type, state, mode, owner, now as mtime and commit time, a new commit id, and the vault's writer id. */

@@ -65,8 +65,10 @@ void tell_damage(struct object *o, uint64_t chunk, bool again);
 /* The condition to send with a write at key, made from what the caller wants (NULL: none) and from a removal that waited there (see
  * tree_claim_key). by_head: the store cannot decide it, so it is decided here, by HEAD, and nothing is sent. 0, ESTALE, or a store errno. */
 int condition_prepare(struct vault *v, const char *key, const struct store_cond *want, bool by_head, struct store_cond *send, struct store_call *call);
-/* Whether a write that answered rc may have been done all the same. */
-bool write_uncertain(int rc, const struct store_call *call);
+/* What became of a put or copy that answered rc. Where the reply was lost, or says too little, it looks who stands there: 0 and meta: our commit, whole;
+ * ESTALE: the condition did not hold; EBADMSG (logged): ours, but not whole; else rc. */
+int write_truth(struct vault *v, const char *key, const uint8_t commit_id[16], uint64_t length, int rc, const struct store_call *call,
+		struct store_meta *meta);
 /* Puts one whole object: condition (claimed already), fallback for stores without conditions, lost replies. 0 and *meta; ESTALE; or a store errno, not
  * logged. */
 int object_put_bytes(struct vault *v, const char *key, const struct iovec *iov, int iovcnt, const uint8_t commit_id[16], const struct store_cond *cond,

@@ -62,10 +62,11 @@ int condition_prepare(struct vault *v, const char *key, const struct store_cond 
 	return 0;
 }
 
-bool write_uncertain(int rc, const struct store_call *call)
+/* Whether a write that answered rc may have been done all the same. */
+static bool uncertain(int rc, const struct store_call *call)
 {
 	/* Where a layer below did not say so: these are the errors of replies that were lost or cannot be read. */
-	return rc && (call->err.ambiguous || rc == ETIMEDOUT || rc == EREMOTEIO || rc == EBADMSG || rc == ECANCELED);
+	return call->err.ambiguous || rc == ETIMEDOUT || rc == EREMOTEIO || rc == EBADMSG || rc == ECANCELED;
 }
 
 /* Servers that take no user metadata give none back; the trailer has the commit id too. */
@@ -107,12 +108,19 @@ int object_resolve(struct vault *v, const char *key, const uint8_t commit_id[16]
 	return EBADMSG;
 }
 
-/* After an uncertain put: the truth, as far as it can be had. ENOENT and another's object mean that rc was right. */
-static int put_truth(struct vault *v, const char *key, const uint8_t commit_id[16], uint64_t length, struct store_meta *meta, int rc)
+int write_truth(struct vault *v, const char *key, const uint8_t commit_id[16], uint64_t length, int rc, const struct store_call *call,
+		struct store_meta *meta)
 {
+	if (rc == 0 && meta->etag[0])
+		return 0;
+	if (rc && !uncertain(rc, call))
+		return rc == ENOENT ? ESTALE : rc; /* If-Match where nothing stands */
+
 	int now = object_resolve(v, key, commit_id, length, meta);
 
-	return now == 0 || now == EBADMSG ? now : rc;
+	if (now == 0 || now == EBADMSG)
+		return now;
+	return rc ? rc : EIO; /* the store said that it is done, and it is not */
 }
 
 int object_put_bytes(struct vault *v, const char *key, const struct iovec *iov, int iovcnt, const uint8_t commit_id[16], const struct store_cond *cond,
@@ -126,13 +134,11 @@ int object_put_bytes(struct vault *v, const char *key, const struct iovec *iov, 
 		struct store_cond send;
 
 		rc = condition_prepare(v, key, cond, by_head, &send, call);
-		if (!rc)
-			rc = v->store->ops->put(v->store, key, iov, iovcnt, hex, &send, meta, call);
-		else if (rc != ESTALE)
-			return rc; /* asking failed: nothing was written */
+		if (rc)
+			return rc; /* nothing was written */
+		rc = v->store->ops->put(v->store, key, iov, iovcnt, hex, &send, meta, call);
 	}
-	if (write_uncertain(rc, call))
-		rc = put_truth(v, key, commit_id, store_iov_bytes(iov, iovcnt), meta, rc);
+	rc = write_truth(v, key, commit_id, store_iov_bytes(iov, iovcnt), rc, call, meta);
 	if (!rc)
 		vault_progress(v);
 	return rc;

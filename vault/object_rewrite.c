@@ -38,6 +38,7 @@ struct rewrite {
 	struct slab **slabs;       /* memory for one part, or for the whole object */
 	unsigned count;
 	bool token;
+	bool told;                 /* the reason of the failure was logged */
 };
 
 /* ---- memory */
@@ -110,12 +111,7 @@ static int copy_once(struct rewrite *r, bool by_head)
 		return rc;
 	hex_encode(commit, r->t.commit_id, sizeof(r->t.commit_id));
 	rc = s->ops->copy(s, r->from.key, r->from.etag, r->to, commit, &send, &r->meta, &r->call);
-	if (!write_uncertain(rc, &r->call))
-		return rc;
-
-	int now = object_resolve(r->v, r->to, r->t.commit_id, r->from.length, &r->meta);
-
-	return now == 0 || now == EBADMSG ? now : rc;
+	return write_truth(r->v, r->to, r->t.commit_id, r->from.length, rc, &r->call, &r->meta);
 }
 
 static int way_copy(struct rewrite *r)
@@ -137,6 +133,28 @@ static struct record *records_in(struct rewrite *r, unsigned count, uint8_t *now
 	for (unsigned i = 0; records && i < count; i++)
 		records[i].data = r->count ? r->slabs[i]->data : nowhere;
 	return records;
+}
+
+/* Fetches records as they are. */
+static int fetch(struct rewrite *r, uint64_t first, struct record *records, unsigned count, uint8_t *header)
+{
+	int rc = records_fetch_at(r->v, &r->from, r->o->size, first, records, count, header, &r->call);
+
+	if (rc && rc != ESTALE && rc != ENOENT) {
+		log_store("object", r->from.key, "cannot read it, to copy it or change its attributes", &r->call, rc);
+		r->told = true;
+	}
+	return rc;
+}
+
+/* What is damaged stays where it is, as it is. */
+static void tell(struct rewrite *r, bool header, uint64_t chunk, bool again)
+{
+	if (!header)
+		tell_damage(r->o, chunk, again);
+	else if (again)
+		log_path(LOG_ERROR, "object", r->from.key, "damaged: its header is not as it was written; it cannot be moved or changed");
+	r->told = true;
 }
 
 /* Opens a copy of each record, so that the ciphertext stays as it is. */
@@ -178,15 +196,17 @@ static int read_checked(struct rewrite *r, struct record *records, unsigned coun
 
 	for (int again = 0; again < 2 && rc == EBADMSG; again++) {
 		uint64_t bad = 0;
+		bool header_bad;
 
-		rc = records_fetch_at(r->v, &r->from, r->o->size, 0, records, count, header, &r->call);
+		rc = fetch(r, 0, records, count, header);
 		if (rc)
 			return rc;
 		rc = check_header(r, header);
+		header_bad = rc;
 		if (!rc)
 			rc = check_records(r, records, count, &bad);
 		if (rc == EBADMSG)
-			tell_damage(r->o, bad, again);
+			tell(r, header_bad, bad, again);
 	}
 	return rc;
 }
@@ -277,12 +297,12 @@ static int read_plain(struct rewrite *r, uint64_t first, unsigned at, unsigned c
 
 		for (unsigned i = 0; i < count; i++)
 			records[i].data = r->slabs[at + i]->data;
-		rc = records_fetch_at(r->v, &r->from, r->o->size, first, records, count, NULL, &r->call);
+		rc = fetch(r, first, records, count, NULL);
 		if (rc)
 			return rc;
 		rc = records_open(r->o, first, records, count, &bad);
 		if (rc == EBADMSG)
-			tell_damage(r->o, bad, again);
+			tell(r, false, bad, again);
 	}
 	return rc;
 }
@@ -396,6 +416,8 @@ int object_rewrite(struct vault *v, struct object *o, const char *to, const stru
 	object_place(o, &now);
 	r.to = key;
 	r.own = !cond && strcmp(key, now.key) == 0;
+	if (r.own && !attrs)
+		return 0;
 	if (r.own && tree_removal_waits(v, key))
 		return ESTALE; /* it is as good as removed: writing would bring it back */
 	if (cond)
@@ -406,7 +428,7 @@ int object_rewrite(struct vault *v, struct object *o, const char *to, const stru
 		rc = choose(&r);
 	if (rc == ENOENT) /* the source is gone, or If-Match found nothing */
 		rc = ESTALE;
-	if (rc && rc != ESTALE && rc != EBADMSG)
+	if (rc && rc != ESTALE && !r.told)
 		log_store("object", now.key, "cannot copy it or change its attributes", &r.call, rc);
 	return rc;
 }

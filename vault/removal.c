@@ -173,13 +173,14 @@ static void log_failures(struct removal *const *batch, size_t n, const int *resu
 		log_msg(LOG_ERROR, "remove", "%u removals failed in all; only the first %u are named", failed, LOGGED_MAX);
 }
 
-/* Sends what the records allow. results[i] for each of the batch. */
-static void send_keys(struct vault *v, struct removal *const *batch, size_t n, int *results)
+/* Sends what the records allow. results[i] for each of the batch. Returns the errno of the request where all of it failed. */
+static int send_keys(struct vault *v, struct removal *const *batch, size_t n, int *results)
 {
 	AUTO_FREE const char **keys = calloc(n, sizeof(*keys));
 	AUTO_FREE int *answers = calloc(n, sizeof(*answers));
 	struct store_call call = { .timeout_ms = v->config.meta_timeout_ms };
 	size_t sent = 0;
+	int rc = 0;
 
 	ask_records(v, batch, n, results);
 	if (!keys || !answers) {
@@ -190,12 +191,16 @@ static void send_keys(struct vault *v, struct removal *const *batch, size_t n, i
 			if (!results[i])
 				keys[sent++] = batch[i]->key;
 		if (sent)
-			v->store->ops->remove(v->store, keys, sent, answers, &call);
+			rc = v->store->ops->remove(v->store, keys, sent, answers, &call);
 		for (size_t i = 0, k = 0; i < n; i++)
 			if (!results[i])
 				results[i] = answers[k++];
 	}
 	log_failures(batch, n, results, &call);
+	for (size_t i = 0; i < sent; i++)
+		if (answers[i] != rc)
+			return 0;
+	return rc;
 }
 
 static void settle(struct removals *r, struct removal *m, int error)
@@ -208,6 +213,21 @@ static void settle(struct removals *r, struct removal *m, int error)
 	} else {
 		drop(r, m);
 	}
+}
+
+/* A store that refused a full request is not asked again for each of the thousand batches behind it: they fail with it. With the lock held. */
+static void fail_waiting(struct removals *r, const char *folder, int error)
+{
+	size_t before = r->waiting;
+
+	for (struct removal *m = r->keys; m; m = m->hh.next) {
+		if (m->state != WAITS || !path_inside(m->path, folder))
+			continue;
+		r->waiting--;
+		settle(r, m, error);
+	}
+	if (before > r->waiting)
+		log_msg(LOG_ERROR, "remove", "%zu more removals were not even tried; their names are there again", before - r->waiting);
 }
 
 /* Sends one batch of what waits under folder: false when nothing did, or no memory. With the lock held, which is let go meanwhile. */
@@ -226,10 +246,14 @@ static bool send_some(struct vault *v, const char *folder)
 	if (n == 0)
 		return false;
 	pthread_mutex_unlock(&r->lock);
-	send_keys(v, batch, n, results);
+
+	int whole = send_keys(v, batch, n, results);
+
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < n; i++)
 		settle(r, batch[i], results[i]);
+	if (whole && n == v->store->limits.delete_max)
+		fail_waiting(r, folder, whole);
 	pthread_cond_broadcast(&r->answered);
 	return true;
 }
@@ -289,9 +313,9 @@ int64_t removals_tick(struct vault *v)
 	int64_t left = oldest ? oldest->due_ms - clock_mono_ms() : 1000;
 
 	if (oldest && (left <= 0 || r->waiting >= v->store->limits.delete_max)) {
-		while (send_some(v, ""))
-			continue;
-		left = r->waiting ? WAIT_MS : 1000;
+		bool sent = send_some(v, ""); /* one batch a call: other things are due as well */
+
+		left = !r->waiting ? 1000 : sent ? 0 : WAIT_MS;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return left < 1000 ? left : 1000;

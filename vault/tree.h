@@ -27,7 +27,8 @@ struct tree_listing {
  * look at `exists`. */
 int tree_list(struct vault *v, const char *path, struct tree_listing *out, struct store_call *call);
 void tree_listing_free(struct tree_listing *l);
-/* Whether anything is below a folder other than its marker: one request of one or two keys. */
+/* Whether anything is below a folder other than its marker: one request of two keys, after removals that wait below it were sent (their errors are
+ * given, too: it is then not empty). */
 int tree_empty(struct vault *v, const char *path, bool *empty, struct store_call *call);
 
 /* Puts a folder's marker: EEXIST if it is there. */

@@ -366,6 +366,35 @@ static void one_of_many_fails(void **state)
 	assert_false(there(k, "backups/acme/h"));
 }
 
+/* A store that is gone is asked once, not once for each batch. */
+static void a_dead_store_is_asked_once(void **state)
+{
+	struct kit *k = *state;
+	char path[64];
+
+	warm(k);
+	kit_fault(k, STORE_REMOVE, NULL, 0, 0, FAULT_FAIL, EHOSTUNREACH);
+	raw(k, "backups/acme/0");
+	for (int i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "acme/%d", i);
+		assert_int_equal(tree_remove_later(k->v, path, false), 0);
+	}
+	kit_log_begin();
+	int rc = tree_send_removals(k->v, "");
+	char *log = kit_log_end();
+
+	assert_int_equal(rc, EHOSTUNREACH);
+	assert_true(kit_calls(k, STORE_REMOVE) <= 3); /* the clock may have sent some, too */
+	assert_non_null(strstr(log, "not even tried"));
+	free(log);
+	assert_true(listed(k, "acme", "0"));
+	assert_false(tree_removal_waits(k->v, "backups/acme/99"));
+	fault_store_clear(k->fault);
+	assert_int_equal(tree_remove_later(k->v, "acme/0", false), 0);
+	assert_int_equal(tree_send_removals(k->v, ""), 0);
+	assert_false(there(k, "backups/acme/0"));
+}
+
 /* A writer that was taken for dead removes nothing. */
 static void not_ours_any_more(void **state)
 {
@@ -441,7 +470,7 @@ int main(void)
 		KIT_TEST(waits_and_is_sent_together), KIT_TEST(only_what_is_under_the_folder), KIT_TEST(the_clock_sends),
 		KIT_TEST(a_full_batch_is_sent_at_once), KIT_TEST(listings_do_not_show_them),
 		KIT_TEST(listings_under_way_do_not_bring_names_back), KIT_TEST(claims), KIT_TEST(a_claim_waits_for_a_removal_under_way),
-		KIT_TEST(failures_are_told), KIT_TEST(failures_of_the_clock_are_told_later), KIT_TEST(one_of_many_fails), KIT_TEST(not_ours_any_more),
+		KIT_TEST(failures_are_told), KIT_TEST(failures_of_the_clock_are_told_later), KIT_TEST(one_of_many_fails), KIT_TEST(a_dead_store_is_asked_once), KIT_TEST(not_ours_any_more),
 		KIT_TEST(many_threads),
 	};
 
