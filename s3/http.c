@@ -53,6 +53,7 @@ struct transfer {
 	struct slot *slot;
 	struct cursor body, into;
 	size_t body_bytes;
+	bool head_whole;     /* the empty line behind the head has come: curl does not insist on it */
 	int failure;         /* errno that a callback found, 0: none */
 	int64_t active_at;   /* clock_mono_ms of the last progress */
 	int64_t looked_at;
@@ -164,8 +165,11 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 
 	if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) { /* the answer before it was "100 Continue" or a proxy's */
 		buf_reset(head);
+		t->head_whole = false;
 		return n;
 	}
+	if (n <= 2 && line[n - 1] == '\n')
+		t->head_whole = true;
 	if (buf_put(head, line, n) == 0)
 		return n;
 	t->failure = EBADMSG;
@@ -527,7 +531,9 @@ static void finish(struct transfer *t, CURLcode result)
 	reply->status = (int)status;
 	reply->content_length = length;
 	reply->sent = reply->sends && t->body.done == t->body_bytes;
-	if (t->error[0])
+	if (t->failure == EBADMSG)
+		snprintf(reply->message, sizeof(reply->message), "the answer is longer than what was asked for");
+	else if (t->error[0])
 		snprintf(reply->message, sizeof(reply->message), "%s", t->error);
 	else if (result)
 		snprintf(reply->message, sizeof(reply->message), "%s", curl_easy_strerror(result));
@@ -554,6 +560,10 @@ static int perform_on(struct http_pool *pool, struct slot *slot, const struct ht
 		rc = drive(&t, &result);
 	if (!rc)
 		rc = t.failure ? t.failure : result_errno(result, &t);
+	if (!rc && !t.head_whole) {
+		rc = EBADMSG;
+		snprintf(t.error, sizeof(t.error), "the answer was cut inside its head");
+	}
 	finish(&t, result);
 	curl_easy_reset(slot->easy); /* nothing may point at our locals, or at the wiped lines */
 	wipe_lines(lines);

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REQUESTS_MAX 64
+#define REQUESTS_MAX 256
 #define BODY_KEPT 65536
 
 struct seen {
