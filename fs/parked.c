@@ -120,7 +120,6 @@ static void round_of_tries(struct fs *f, struct parked *p)
 
 	p->first = NULL;
 	p->last = &p->first;
-	p->room = false;
 	pthread_mutex_unlock(&p->lock);
 
 	unsigned done = 0;
@@ -162,6 +161,7 @@ static void *parked_thread(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
+		p->room = false; /* also where the last who waited has just been served */
 		if (p->first)
 			round_of_tries(f, p);
 
