@@ -61,7 +61,7 @@ static void order_prefixes_and_pages(void **state)
 	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], "a!") == 0) /* a key under a key has a test of its own */
+		if (strcmp(names[i], "a!") == 0 || (b->no_controls && names[i][0] < 0x20)) /* tested in conf_keys.c */
 			continue;
 		snprintf(store[i], sizeof(store[i]), "%s%s", b->prefix, names[i]);
 		put_text(b, store[i], names[i]);

@@ -16,19 +16,63 @@ int conf_teardown(void **state)
 {
 	struct bench *b = *state;
 	struct store_page page;
+	char last[1200] = "";
+	int rc = 0;
 
-	for (;;) {
+	while (!rc) {
 		if (b->s->ops->list(b->s, b->prefix, 0, NULL, 0, &page, NULL))
 			return 1;
 		if (page.count == 0)
 			break;
+		if (strcmp(last, page.objects[0].key) == 0)
+			rc = 1; /* it will not go */
+		copy_text(last, sizeof(last), page.objects[0].key);
 		for (size_t i = 0; i < page.count; i++)
-			if (remove_key(b, page.objects[i].key))
-				return 1;
+			remove_key(b, page.objects[i].key);
 		store_page_free(&page);
 	}
 	store_page_free(&page);
-	return 0;
+	return rc;
+}
+
+static bool lists_control_characters(struct bench *b, const char *k)
+{
+	struct store_page page;
+	bool good;
+
+	if (put_bytes(b, k, "x", 1, NULL, NULL))
+		return true; /* refused: that is honest */
+	if (b->s->ops->list(b->s, b->prefix, 0, NULL, 0, &page, NULL))
+		return false;
+	good = page.count == 1 && strcmp(page.objects[0].key, k) == 0;
+	store_page_free(&page);
+	return good;
+}
+
+void conf_find_out(struct bench *b)
+{
+	char k[64];
+
+	snprintf(b->prefix, sizeof(b->prefix), "%s/look/", b->run);
+	if (b->local)
+		return;
+	snprintf(k, sizeof(k), "%s\x01", b->prefix);
+	b->no_controls = !lists_control_characters(b, k);
+	remove_key(b, k);
+	if (b->no_controls)
+		differs("names with control characters are damaged in lists: encoding-type=url is ignored (versitygw)");
+	snprintf(k, sizeof(k), "%smarker/", b->prefix);
+	b->empty_markers = put_bytes(b, k, "x", 1, NULL, NULL) == EINVAL;
+	if (b->empty_markers)
+		differs("folder markers must be empty (versitygw, rclone): folders with attributes cannot be kept there");
+	remove_key(b, k);
+	snprintf(k, sizeof(k), "%sparent", b->prefix);
+	put_text(b, k, "x");
+	snprintf(k, sizeof(k), "%sparent/child", b->prefix);
+	b->real_folders = put_bytes(b, k, "x", 1, NULL, NULL) == EINVAL;
+	if (b->real_folders)
+		differs("a key cannot stand under another key: the server keeps real folders (versitygw)");
+	conf_teardown((void *[]){ b });
 }
 
 const char *key(struct bench *b, const char *name)
@@ -72,8 +116,14 @@ int put_bytes(struct bench *b, const char *k, const void *data, size_t n, const 
 	return b->s->ops->put(b->s, k, &(struct iovec){ bytes.out, n }, 1, NULL, cond, meta, NULL);
 }
 
+const char *text_at(struct bench *b, const char *k, const char *text)
+{
+	return b->empty_markers && k[strlen(k) - 1] == '/' ? "" : text;
+}
+
 void put_text(struct bench *b, const char *k, const char *text)
 {
+	text = text_at(b, k, text);
 	assert_int_equal(put_bytes(b, k, text, strlen(text), NULL, NULL), 0);
 }
 
@@ -92,6 +142,7 @@ void expect_text(struct bench *b, const char *k, const char *text)
 	char got[4096];
 	size_t n = get_all(b, k, got, sizeof(got));
 
+	text = text_at(b, k, text);
 	assert_int_equal(n, strlen(text));
 	assert_memory_equal(got, text, n);
 }

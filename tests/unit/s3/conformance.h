@@ -21,6 +21,8 @@ struct bench {
 	const char *kind;     /* "mem", "small" (memory with tiny limits), "dir", "s3" */
 	bool real_folders;    /* a key cannot stand under another key */
 	bool local;           /* arguments are checked here, not by a server */
+	bool empty_markers;   /* found out: keys that end in "/" must be empty (put_text and expect_text see to it) */
+	bool no_controls;     /* found out: names with control characters cannot be listed */
 	char run[24];         /* prefix of this run */
 	char prefix[40];      /* prefix of this test: ends in "/" */
 	unsigned tests;
@@ -33,6 +35,8 @@ struct store *conf_make_store(const char *kind, char cleanup_path[256]);
 /* The S3 endpoint that PISHOP_TEST_S3 and its fellows name; NULL: they do not. */
 struct store *conf_make_s3(void);
 
+/* Finds out what a server cannot do that others can, and says so. A local store is not asked. */
+void conf_find_out(struct bench *b);
 int conf_setup(void **state);    /* a fresh prefix */
 int conf_teardown(void **state); /* removes every object under it */
 
@@ -48,6 +52,7 @@ void assert_any(int rc, const int *values, size_t count);
 void expect_success(int rc, const struct store_call *call); /* else fails with the call's own words */
 int put_bytes(struct bench *b, const char *k, const void *data, size_t n, const struct store_cond *cond, struct store_meta *meta);
 void put_text(struct bench *b, const char *k, const char *text); /* must succeed */
+const char *text_at(struct bench *b, const char *k, const char *text); /* what put_text really puts */
 /* Reads the whole object, up to cap bytes, and asserts success. Returns its length. */
 size_t get_all(struct bench *b, const char *k, void *out, size_t cap);
 void expect_text(struct bench *b, const char *k, const char *text);

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
 	rand_bytes(random, sizeof(random));
 	memcpy(bench.run, "conf-", 5);
 	hex_encode(bench.run + 5, random, sizeof(random));
+	conf_find_out(&bench);
 	failed = run_all();
 	store_free(bench.s);
 	if (path[0])
