@@ -45,6 +45,12 @@ static struct vault *vault_alloc(const struct vault_config *config, struct store
 	set_defaults(&v->config);
 	v->config.prefix = strdup(config->prefix ? config->prefix : "");
 	v->config.tenant = config->tenant ? strdup(config->tenant) : NULL;
+	if (!v->config.prefix || (config->tenant && !v->config.tenant)) {
+		free((void *)(uintptr_t)v->config.prefix);
+		free((void *)(uintptr_t)v->config.tenant);
+		free(v);
+		return NULL;
+	}
 	v->rules = (struct path_rules){ v->config.prefix, store->limits.key_max, store->limits.segment_max };
 	v->store = store;
 	v->keys = keys;
@@ -57,13 +63,13 @@ static struct vault *vault_alloc(const struct vault_config *config, struct store
 
 static void vault_release(struct vault *v)
 {
+	pool_free(v->commit_pool); /* first: the last jobs tell writers and runs what became of them */
+	pool_free(v->upload_pool);
 	if (v->writers)
 		writers_stop(v);
 	if (v->runs)
 		runs_stop(v);
 	removals_stop(v);
-	pool_free(v->commit_pool);
-	pool_free(v->upload_pool);
 	object_cache_stop(v);
 	slabs_free(v->slabs);
 	keyring_free(v->keys);
@@ -95,7 +101,7 @@ static int share_memory(struct vault *v)
 /* What needs no network. */
 static int start_parts(struct vault *v)
 {
-	int rc = v->config.prefix && (v->config.tenant || !v->config.tenant) ? share_memory(v) : ENOMEM;
+	int rc = share_memory(v);
 
 	v->commit_pool = pool_new("commit", v->config.commit_threads);
 	v->upload_pool = pool_new("upload", v->config.upload_threads);
@@ -204,10 +210,11 @@ enum vault_failure opening_failed(struct opening *open, int rc, const struct sto
 		{ EREMOTEIO, VAULT_UNREACHABLE, "the store itself is failing: look at its log" },
 		{ EAGAIN, VAULT_UNREACHABLE, "the store is overloaded: try again later" },
 		{ EKEYREJECTED, VAULT_CREDENTIALS, "check access key and secret key" },
-		{ EACCES, VAULT_CREDENTIALS, "check the policy of this access key" },
+		{ EACCES, VAULT_CREDENTIALS, "check the policy of this access key: it must list the bucket, and read under the prefix" },
 		{ ENOTRECOVERABLE, VAULT_CREDENTIALS, "set this machine's clock" },
 		{ ENODEV, VAULT_NO_BUCKET, "check the bucket's name, or create it" },
 		{ EBADMSG, VAULT_OTHER, "check that the endpoint is an S3 server" },
+		{ EINVAL, VAULT_OTHER, "check the bucket's name, and whether the endpoint speaks TLS" },
 	};
 	struct store_error err = call->err;
 	char words[512];

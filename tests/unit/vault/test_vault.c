@@ -192,7 +192,8 @@ static void distinct_failures(void **state)
 		{ EPROTO, VAULT_UNREACHABLE, "TLS" },            { EREMOTEIO, VAULT_UNREACHABLE, "store" },
 		{ EKEYREJECTED, VAULT_CREDENTIALS, "secret key" }, { EACCES, VAULT_CREDENTIALS, "policy" },
 		{ ENOTRECOVERABLE, VAULT_CREDENTIALS, "clock" }, { ENODEV, VAULT_NO_BUCKET, "bucket" },
-		{ EBADMSG, VAULT_OTHER, "S3 server" },           { EIO, VAULT_OTHER, "log" },
+		{ EBADMSG, VAULT_OTHER, "S3 server" },           { EINVAL, VAULT_OTHER, "TLS" },
+		{ EIO, VAULT_OTHER, "log" },
 	};
 	struct kit *k = *state;
 	struct vault_config config = kit_config();
