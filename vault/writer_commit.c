@@ -338,15 +338,14 @@ static int begin_stream(struct writer *w)
 		pthread_mutex_unlock(&w->lock);
 		if (!rc)
 			rc = stream_begin(w, w->stream, true);
-		if (!rc) {
-			w->stream->begun = true;
-			return 0;
-		}
+		pthread_mutex_lock(&w->lock);
+		if (w->stream)
+			w->stream->begun = !rc;
+		if (rc == EAGAIN && grow)
+			stream_orphan(w);
+		pthread_mutex_unlock(&w->lock);
 		if (rc != EAGAIN || !grow)
 			return rc;
-		pthread_mutex_lock(&w->lock);
-		stream_orphan(w);
-		pthread_mutex_unlock(&w->lock);
 		grow = false;
 	}
 }
