@@ -20,7 +20,6 @@
 
 #define KNOWN_SECONDS 60.0  /* names and attributes, this mount's own and others' */
 #define ABSENT_SECONDS 1.0
-enum { BACKGROUND = 64, WRITE_LEAST = 65536, WRITE_MOST = 1 << 20 };
 
 /* ---- requests */
 
@@ -95,24 +94,6 @@ static void may_be_interrupted(struct call *c)
 	fuse_req_t req = atomic_load(&c->request);
 
 	fuse_req_interrupt_func(req, interrupted, c);
-}
-
-static void op_init(void *userdata, struct fuse_conn_info *conn)
-{
-	struct fs *f = userdata;
-	uint64_t in_hand = f->config.in_hand_bytes ? f->config.in_hand_bytes : (uint64_t)BACKGROUND * WRITE_MOST;
-	uint64_t each = in_hand / BACKGROUND / WRITE_LEAST * WRITE_LEAST;
-
-	conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
-				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
-	conn->want |= conn->capable & (FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_ASYNC_READ);
-	f->max_write = (unsigned)(each < WRITE_LEAST ? WRITE_LEAST : each > WRITE_MOST ? WRITE_MOST : each);
-	conn->max_write = f->max_write;
-	conn->max_background = BACKGROUND;
-	conn->congestion_threshold = BACKGROUND * 3 / 4;
-	if (!(conn->capable & FUSE_CAP_WRITEBACK_CACHE))
-		log_msg(LOG_WARN, "mount", "this kernel has no writeback cache for FUSE: small writes will be slow");
-	edge_agreed(f);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -391,7 +372,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 }
 
 const struct fuse_lowlevel_ops edge_ops = {
-	.init = op_init,
+	.init = edge_init,
 	.lookup = op_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
@@ -423,7 +404,7 @@ const struct fuse_lowlevel_ops edge_ops = {
 /* ---- answers */
 
 /* The request, with the connection held open for sending, or NULL: nobody waits, or the connection is gone (then the request is freed here). After a
- * non-NULL answer, `sent` must follow. */
+ * non-NULL answer, end_reply must follow. */
 static fuse_req_t begin_reply(struct call *c)
 {
 	fuse_req_t req = call_take(c);
@@ -439,20 +420,21 @@ static fuse_req_t begin_reply(struct call *c)
 	return NULL;
 }
 
-static void sent(struct call *c)
+/* req: what begin_reply gave. */
+static void end_reply(struct call *c, fuse_req_t req)
 {
-	pthread_rwlock_unlock(&c->fs->wire);
+	if (req)
+		pthread_rwlock_unlock(&c->fs->wire);
+	call_free(c);
 }
 
 void reply_refused(struct call *c, int error)
 {
 	fuse_req_t req = begin_reply(c);
 
-	if (req) {
+	if (req)
 		fuse_reply_err(req, error);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_error(struct call *c, int error)
@@ -491,9 +473,8 @@ void reply_entry(struct call *c, struct node *node)
 		entry_of(c->fs, node, &e);
 		if (fuse_reply_entry(req, &e))
 			unhold(c->fs, node);
-		sent(c);
 	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_absent(struct call *c)
@@ -501,11 +482,9 @@ void reply_absent(struct call *c)
 	fuse_req_t req = begin_reply(c);
 	const struct fuse_entry_param e = { .entry_timeout = ABSENT_SECONDS };
 
-	if (req) {
+	if (req)
 		fuse_reply_entry(req, &e);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_attr(struct call *c, struct node *node)
@@ -516,9 +495,8 @@ void reply_attr(struct call *c, struct node *node)
 	if (req) {
 		attrs_stat(c->fs, node, &st);
 		fuse_reply_attr(req, &st, node->special ? 0 : KNOWN_SECONDS);
-		sent(c);
 	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 static void open_info(struct handle *h, struct fuse_file_info *fi)
@@ -533,13 +511,11 @@ void reply_open(struct call *c, struct handle *handle)
 	bool arrived = false;
 
 	open_info(handle, &fi);
-	if (req) {
+	if (req)
 		arrived = fuse_reply_open(req, &fi) == 0;
-		sent(c);
-	}
 	if (!arrived)
 		file_unopened(c->fs, handle);
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_create(struct call *c, struct node *node, struct handle *handle)
@@ -555,55 +531,46 @@ void reply_create(struct call *c, struct node *node, struct handle *handle)
 		arrived = fuse_reply_create(req, &e, &fi) == 0;
 		if (!arrived)
 			unhold(c->fs, node);
-		sent(c);
 	}
 	if (!arrived)
 		file_unopened(c->fs, handle);
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_bytes(struct call *c, const void *data, size_t len)
 {
 	fuse_req_t req = begin_reply(c);
 
-	if (req) {
+	if (req)
 		fuse_reply_buf(req, data, len);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_written(struct call *c, size_t len)
 {
 	fuse_req_t req = begin_reply(c);
 
-	if (req) {
+	if (req)
 		fuse_reply_write(req, len);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_link(struct call *c, const char *target)
 {
 	fuse_req_t req = begin_reply(c);
 
-	if (req) {
+	if (req)
 		fuse_reply_readlink(req, target);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 void reply_space(struct call *c, const struct statvfs *space)
 {
 	fuse_req_t req = begin_reply(c);
 
-	if (req) {
+	if (req)
 		fuse_reply_statfs(req, space);
-		sent(c);
-	}
-	call_free(c);
+	end_reply(c, req);
 }
 
 /* Bytes of one entry in buf, 0: it does not fit. The kernel holds its node then, where it has one. */
@@ -645,42 +612,7 @@ void reply_names(struct call *c)
 		used += n;
 		folder_item_end(c->fs, &item);
 	}
-	if (req) {
+	if (req)
 		fuse_reply_buf(req, buf, used);
-		sent(c);
-	}
-	call_free(c);
-}
-
-/* ---- notices */
-
-struct notice {
-	struct fs *fs;
-	fuse_ino_t parent;
-	char name[];
-};
-
-static void notice_run(void *arg)
-{
-	struct notice *n = arg;
-	struct fs *f = n->fs;
-
-	pthread_rwlock_rdlock(&f->wire);
-	if (!f->cut && f->session)
-		fuse_lowlevel_notify_inval_entry(f->session, n->parent, n->name, strlen(n->name));
-	pthread_rwlock_unlock(&f->wire);
-	free(n);
-}
-
-void notice_name(struct fs *f, const struct node *parent, const char *name)
-{
-	struct notice *n = malloc(sizeof(*n) + strlen(name) + 1);
-
-	if (!n)
-		return; /* the kernel asks again within a minute */
-	n->fs = f;
-	n->parent = parent->id;
-	memcpy(n->name, name, strlen(name) + 1);
-	if (pool_submit(f->notify_pool, notice_run, n))
-		free(n);
+	end_reply(c, req);
 }

@@ -8,6 +8,7 @@
 #include "fs/edge.h"
 #include "fs/file.h"
 #include "fs/parked.h"
+#include "fs/reply.h"
 #include "fs/settle.h"
 #include "fs/status.h"
 #include "fs/tune.h"
@@ -22,6 +23,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+enum { BACKGROUND = 64, WRITE_LEAST = 65536, WRITE_MOST = 1 << 20 };
 enum { WORKERS = 8, META_THREADS = 32, READ_THREADS = 24, AHEAD_THREADS = 16, SYNC_MS = 10000, DRAIN_MS = 300000 };
 #define DIRTY_MOST (32u << 20)
 #define WAKE_SIGNAL (SIGRTMIN + 5) /* makes the serving thread look whether it should end */
@@ -210,12 +212,14 @@ static int new_session(struct fs *f, char *error, size_t cap)
 static int may_mount_here(struct fs *f, char *error, size_t cap)
 {
 	struct mount_seen seen;
-	struct stat st;
+	int fd = open(f->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* asks whoever serves it; stat may be answered from the kernel's memory */
 
-	if (stat(f->mountpoint, &st) && errno == ENOTCONN) {
-		snprintf(error, cap, "%s: a mount that died is still there; clear it with: umount -l %s", f->mountpoint, f->mountpoint);
+	if (fd < 0 && errno == ENOTCONN) {
+		snprintf(error, cap, "%s: a dead mount is here (its process has ended); clear it with: umount -l %s", f->mountpoint, f->mountpoint);
 		return ENOTCONN;
 	}
+	if (fd >= 0)
+		close(fd);
 	if (mount_look(f->mountpoint, &seen) == 0 && seen.there) {
 		snprintf(error, cap, "%s: something is mounted here already (%s)", f->mountpoint, seen.type);
 		return EBUSY;
@@ -253,10 +257,56 @@ static void tune_run(void *arg)
 		mount_tune(f->device, dirty < DIRTY_MOST ? dirty : DIRTY_MOST, 1024);
 }
 
-void edge_agreed(struct fs *f)
+void edge_init(void *userdata, struct fuse_conn_info *conn)
 {
+	struct fs *f = userdata;
+	uint64_t in_hand = f->config.in_hand_bytes ? f->config.in_hand_bytes : (uint64_t)BACKGROUND * WRITE_MOST;
+	uint64_t each = in_hand / BACKGROUND / WRITE_LEAST * WRITE_LEAST;
+
+	conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
+				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want |= conn->capable & (FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_ASYNC_READ);
+	f->max_write = (unsigned)(each < WRITE_LEAST ? WRITE_LEAST : each > WRITE_MOST ? WRITE_MOST : each);
+	conn->max_write = f->max_write;
+	conn->max_background = BACKGROUND;
+	conn->congestion_threshold = BACKGROUND * 3 / 4;
+	if (!(conn->capable & FUSE_CAP_WRITEBACK_CACHE))
+		log_msg(LOG_WARN, "mount", "this kernel has no writeback cache for FUSE: small writes will be slow");
 	if (pool_submit(f->notify_pool, tune_run, f))
 		log_msg(LOG_DEBUG, "mount", "the kernel's limits of this mount stay as they are: no thread");
+}
+
+/* ---- notices */
+
+struct notice {
+	struct fs *fs;
+	fuse_ino_t parent;
+	char name[];
+};
+
+static void notice_run(void *arg)
+{
+	struct notice *n = arg;
+	struct fs *f = n->fs;
+
+	pthread_rwlock_rdlock(&f->wire);
+	if (!f->cut && f->session)
+		fuse_lowlevel_notify_inval_entry(f->session, n->parent, n->name, strlen(n->name));
+	pthread_rwlock_unlock(&f->wire);
+	free(n);
+}
+
+void notice_name(struct fs *f, const struct node *parent, const char *name)
+{
+	struct notice *n = malloc(sizeof(*n) + strlen(name) + 1);
+
+	if (!n)
+		return; /* the kernel asks again within a minute */
+	n->fs = f;
+	n->parent = parent->id;
+	memcpy(n->name, name, strlen(name) + 1);
+	if (pool_submit(f->notify_pool, notice_run, n))
+		free(n);
 }
 
 /* ---- stopping */

@@ -74,6 +74,10 @@ void names_lookup(struct call *c)
 	enum found found;
 	bool known = false;
 
+	if (path_check_name(vault_rules(f->vault), c->name) == ENAMETOOLONG) {
+		reply_refused(c, ENAMETOOLONG); /* not just absent: that would be an invitation to make it */
+		return;
+	}
 	fs_lock(f);
 	found = names_find(f, c->node, c->name, c->listed, &node);
 	if (found == NAME_FOUND) {
@@ -194,6 +198,16 @@ static void not_made(struct call *c, int rc)
 	reply_error(c, rc);
 }
 
+int names_clear_file(struct fs *f, const char *path)
+{
+	char key[PATH_CAP], folder[PATH_CAP];
+
+	if (path_key(vault_rules(f->vault), key, path, false) || !tree_removal_waits(f->vault, key))
+		return 0;
+	path_parent(folder, path);
+	return tree_send_removals(f->vault, folder);
+}
+
 static void mkdir_run(struct call *c)
 {
 	char path[PATH_CAP];
@@ -204,6 +218,8 @@ static void mkdir_run(struct call *c)
 	if (rc == EAGAIN)
 		return;
 	names_new_attrs(c, ENTRY_FOLDER, &attrs);
+	if (!rc)
+		rc = names_clear_file(c->fs, path);
 	if (!rc)
 		rc = tree_make_folder(c->fs->vault, path, &attrs, &o);
 	if (rc)

@@ -22,6 +22,8 @@ void names_new_attrs(struct call *c, enum entry_type type, struct trailer *out);
 struct content *names_gone(struct fs *f, struct node *node);
 /* In the folder's queue; BLOCKS. 0: nothing is in it; ENOTEMPTY; or why that cannot be told. */
 int names_check_empty(struct fs *f, struct node *folder, struct store_call *call);
+/* BLOCKS. Before a folder is made at path: a removal of a file of that name, which may be waiting, is sent, since a local folder cannot hold both. */
+int names_clear_file(struct fs *f, const char *path);
 /* NOW, without the lock. What stands in the bucket under the node's name, as far as is known: a reference, or NULL. */
 struct object *names_standing(struct node *node, struct content *content);
 

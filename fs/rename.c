@@ -75,6 +75,9 @@ static int move_folder(struct call *c, struct move *m)
 	}
 	fs_unlock(f);
 	m->attrs_went = true;
+	rc = names_clear_file(f, m->to);
+	if (rc)
+		return rc;
 	rc = object_put_small(f->vault, m->to_key, "", 0, &attrs, &cond, &m->marker, NULL);
 	return rc ? rc : tree_remove_later(f->vault, m->from, true);
 }
