@@ -189,6 +189,8 @@ static int mem_put(struct store *s, const char *key, const struct iovec *iov, in
 
 	if (rc)
 		return rc;
+	if (commit && strlen(commit) >= STORE_COMMIT_HEX)
+		return store_fail(call, EINVAL, key, "not a commit id");
 	if (size > m->base.limits.put_max)
 		return store_fail(call, EFBIG, key, "larger than one put takes");
 
@@ -336,6 +338,8 @@ static int mem_copy(struct store *s, const char *src, const char *src_etag, cons
 
 	if (!rc)
 		rc = mem_begin_call(m, dst, call);
+	if (!rc && commit && strlen(commit) >= STORE_COMMIT_HEX)
+		rc = store_fail(call, EINVAL, dst, "not a commit id");
 	if (rc)
 		return rc;
 	STORE_LOCKED(&m->lock);

@@ -71,7 +71,8 @@ struct store_call {
 	int64_t server_date;       /* out: the server's clock in seconds (Date header), 0 where it did not tell */
 };
 
-/* A condition on what stands at the destination key. Empty strings: no condition. At most one of the two. */
+/* A condition on what stands at the destination key. Empty strings: no condition. At most one of the two. if_match where nothing stands
+ * is ESTALE like any other mismatch. After a complete that was refused so, the upload is still open. */
 struct store_cond {
 	bool if_none_match;               /* nothing may be there */
 	char if_match[STORE_ETAG_MAX];    /* exactly this object must be there */
@@ -161,7 +162,8 @@ struct store_ops {
 	 * Returns 0 when every result is 0, else the first of them, or the error of the whole request (all results set to it). */
 	int (*remove)(struct store *s, const char *const *keys, size_t count, int *results, struct store_call *call);
 	/* Copies a whole object of up to limits.copy_max bytes inside the store, with a new commit id. src_etag: ESTALE unless src is
-	 * that object. cond is on dst; where the server cannot do both, EOPNOTSUPP is answered and nothing done. */
+	 * that object (NULL: any). cond is on dst; where the server cannot do both, EOPNOTSUPP is answered and nothing done. meta gets the
+	 * etag, and the size where the store tells (S3 does not: 0). */
 	int (*copy)(struct store *s, const char *src, const char *src_etag, const char *dst, const char *commit,
 		    const struct store_cond *cond, struct store_meta *meta, struct store_call *call);
 	/* Multipart upload. begin: upload_id is out. part: meta of the part in *part (number in, size and etag out). */

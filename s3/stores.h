@@ -10,7 +10,8 @@ int mem_store_new(const struct store_limits *limits /* NULL: S3's */, struct sto
 
 /* ---- dir_store.c: a local folder that exists, one file an object; crash-safe (temporary file, fsync, rename, fsync of the folder).
  * Same semantics as S3, conditions included, for all processes that use this store on the same folder (flock per key).
- * ENODEV: root is not a folder; EACCES: not writable. */
+ * A folder that can only be read opens and is changed in nothing; writes then answer EACCES. An object under another object's name
+ * ("a" and "a/b") is EINVAL; a symbolic link in the path is EACCES: none is followed. ENODEV: root is not a folder; EACCES: not readable. */
 int dir_store_new(const char *root, struct store **out);
 
 /* ---- s3_store.c */
@@ -35,6 +36,8 @@ int s3_store_new(const struct s3_config *config, struct store **out);
 int s3_store_set_credentials(struct store *s3, const char *access_key, const char *secret_key, const char *session_token);
 
 /* ---- retry_store.c: repeats what is safe to repeat, with full jitter and a token budget, inside the call's deadline.
+ * A first data try that failed after longer than data_ms, but not for want of an answer, was making progress and gets a second one.
+ * A damaged reply is asked for five times at most; a write refused with 403 three times (MinIO says so beside a vanishing folder).
  * A conditional put or complete whose reply was lost and whose repetition answers ESTALE or ENODATA is returned as that error with
  * err.ambiguous = true: the vault then looks who stands there. Takes `below` over, also on failure. */
 struct retry_config {
