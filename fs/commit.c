@@ -181,6 +181,10 @@ static void back_to_old(struct fs *f, struct node *node)
 	node_detach(&f->nodes, node);
 }
 
+/* A new trailer behind a large object makes the store copy all of it: not for the state alone. "open" then stays in the trailer of a file that was
+ * committed by fsync, or by a child's close, and did not change until its opener closed it. */
+enum { STATE_ALONE_MAX = 64 << 20 };
+
 /* The lock is held. What is not in the bucket yet of attributes and state is written a moment later. */
 static void settle_rest(struct fs *f, struct node *node, const struct writer_look *look, enum trailer_state state)
 {
@@ -190,9 +194,9 @@ static void settle_rest(struct fs *f, struct node *node, const struct writer_loo
 	if (node->unlinked || !node->object || object_foreign(node->object))
 		return;
 	object_attrs(node->object, &stored);
-	if (node->publishing)
+	if (node->publishing && (look->attrs_dirty || object_size(node->object) <= STATE_ALONE_MAX))
 		other_state = stored.state != state;
-	node->attrs.state = node->publishing ? state : stored.state;
+	node->attrs.state = other_state ? state : stored.state;
 	if (look->attrs_dirty || other_state)
 		settle_later(f, node);
 }

@@ -4,13 +4,10 @@
  * closed descriptor may be somebody else's socket. */
 #define FUSE_USE_VERSION 314
 
+#include "fs/core.h"
 #include "fs/drain.h"
 #include "fs/edge.h"
-#include "fs/file.h"
-#include "fs/parked.h"
 #include "fs/reply.h"
-#include "fs/settle.h"
-#include "fs/status.h"
 #include "fs/tune.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -24,7 +21,7 @@
 #include <unistd.h>
 
 enum { BACKGROUND = 64, WRITE_LEAST = 65536, WRITE_MOST = 1 << 20 };
-enum { WORKERS = 8, META_THREADS = 32, READ_THREADS = 24, AHEAD_THREADS = 16, SYNC_MS = 10000, DRAIN_MS = 300000 };
+enum { WORKERS = 8, SYNC_MS = 10000, NOTICE_MS = 2000, DRAIN_MS = 300000 };
 #define DIRTY_MOST (32u << 20)
 #define WAKE_SIGNAL (SIGRTMIN + 5) /* makes the serving thread look whether it should end */
 
@@ -36,83 +33,11 @@ static int say(char *error, size_t cap, int rc, const char *what)
 	return rc;
 }
 
-static char *copy_or_null(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
-static void free_texts(struct fs_config *c)
-{
-	free((void *)(uintptr_t)c->tenant);
-	free((void *)(uintptr_t)c->mountpoint);
-	free((void *)(uintptr_t)c->source);
-	free((void *)(uintptr_t)c->fuse_options);
-}
-
-static int copy_config(struct fs_config *to, const struct fs_config *from)
-{
-	*to = *from;
-	to->tenant = copy_or_null(from->tenant);
-	to->mountpoint = copy_or_null(from->mountpoint);
-	to->source = strdup(from->source ? from->source : "pishopfs");
-	to->fuse_options = copy_or_null(from->fuse_options);
-	return (from->tenant && !to->tenant) || !to->mountpoint || !to->source || (from->fuse_options && !to->fuse_options) ? ENOMEM : 0;
-}
-
-static unsigned read_threads(uint64_t in_hand)
-{
-	uint64_t n = in_hand ? in_hand >> 20 : READ_THREADS; /* one megabyte each */
-
-	return (unsigned)(n < 4 ? 4 : n > READ_THREADS ? READ_THREADS : n);
-}
-
-static int start_parts(struct fs *f)
-{
-	int rc;
-
-	f->meta_pool = pool_new("fs-meta", META_THREADS);
-	f->read_pool = pool_new("fs-read", read_threads(f->config.in_hand_bytes));
-	f->ahead_pool = pool_new("fs-ahead", AHEAD_THREADS);
-	f->notify_pool = pool_new("fs-notify", 1);
-	if (!f->meta_pool || !f->read_pool || !f->ahead_pool || !f->notify_pool)
-		return ENOMEM;
-	rc = nodes_start(&f->nodes, vault_rules(f->vault), f->config.tenant ? f->config.tenant : "");
-	if (!rc)
-		rc = status_start(f);
-	if (!rc)
-		rc = settle_start(f);
-	return rc ? rc : parked_start(f);
-}
-
 int fs_new(const struct fs_config *config, struct fs **out, char *error, size_t cap)
 {
-	struct fs *f = calloc(1, sizeof(*f));
-	int rc;
+	int rc = core_new(config, out);
 
-	if (!f)
-		return say(error, cap, ENOMEM, "mount");
-	pthread_mutex_init(&f->lock, NULL);
-	cond_init_mono(&f->changed);
-	pthread_rwlock_init(&f->wire, NULL);
-	f->vault = config->vault;
-	f->uid = config->uid < 0 ? getuid() : (uint32_t)config->uid;
-	f->gid = config->gid < 0 ? getgid() : (uint32_t)config->gid;
-	f->started = clock_wall();
-	f->max_write = 1u << 20;
-	rc = copy_config(&f->config, config);
-	if (!rc)
-		f->mountpoint = realpath(config->mountpoint, NULL);
-	if (!rc && !f->mountpoint)
-		rc = errno;
-	if (!rc)
-		rc = start_parts(f);
-	if (rc) {
-		say(error, cap, rc, config->mountpoint);
-		fs_free(f);
-		return rc;
-	}
-	*out = f;
-	return 0;
+	return rc ? say(error, cap, rc, config->mountpoint) : 0;
 }
 
 void fs_free(struct fs *f)
@@ -123,25 +48,10 @@ void fs_free(struct fs *f)
 		pthread_join(f->stopper, NULL);
 	if (f->session)
 		fuse_session_unmount(f->session);
-	pool_free(f->notify_pool);
-	vault_on_room(f->vault, NULL, NULL);
-	pool_free(f->ahead_pool);
-	pool_free(f->read_pool);
-	pool_free(f->meta_pool);
-	pool_drain(vault_commit_pool(f->vault), 0); /* our calls, and callers of the listener that was just taken away */
-	pool_drain(vault_upload_pool(f->vault), 0);
-	parked_stop(f);
-	settle_stop(f);
-	file_stop(f);
-	nodes_stop(&f->nodes);
+	core_stop(f);
 	if (f->session)
 		fuse_session_destroy(f->session); /* requests that were never answered needed it */
-	pthread_rwlock_destroy(&f->wire);
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
-	free(f->mountpoint);
-	free_texts(&f->config);
-	free(f);
+	core_free(f);
 }
 
 /* ---- mounting */
@@ -344,6 +254,7 @@ static void sync_run(void *arg)
 /* The connection is aborted: whoever still waits for an answer gets ENOTCONN, and the loop ends. */
 static void take_away(struct fs *f)
 {
+	pool_drain(f->notify_pool, clock_mono_ms() + NOTICE_MS); /* while somebody still answers whom the kernel makes them wait for */
 	if (f->device[0] && ours_on_top(f))
 		umount2(f->mountpoint, MNT_FORCE | MNT_DETACH);
 	fuse_session_exit(f->session);

@@ -151,6 +151,22 @@ static void drop(struct node_table *t, struct node *node)
 	release(node);
 }
 
+/* The nodes unused for the longest time go. Those that were pinned since they became idle only leave the list. */
+static void drop_oldest(struct node_table *t)
+{
+	while (t->idle > NODES_IDLE) {
+		struct node *oldest = t->idle_first;
+
+		if (in_use(oldest)) {
+			leave_idle(t, oldest);
+			continue;
+		}
+		leave_idle(t, oldest);
+		node_detach(t, oldest);
+		drop(t, oldest);
+	}
+}
+
 void node_review(struct node_table *t, struct node *node)
 {
 	if (in_use(node)) {
@@ -164,12 +180,7 @@ void node_review(struct node_table *t, struct node *node)
 	}
 	if (!node->idle)
 		become_idle(t, node);
-	if (t->idle > NODES_IDLE) {
-		struct node *oldest = t->idle_first;
-
-		node_detach(t, oldest);
-		drop(t, oldest);
-	}
+	drop_oldest(t);
 }
 
 struct node *node_pin(struct node *node)
