@@ -2,6 +2,8 @@
 #include "vault/overlay.h"
 
 #include <errno.h>
+
+#define HASH_FUNCTION HASH_FNV /* the default one has fall-throughs that clang does not accept */
 #include <uthash.h>
 
 struct overlay_chunk {
