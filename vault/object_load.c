@@ -106,6 +106,8 @@ static int open_header(struct vault *v, const char *key, const uint8_t header[HE
 		return ENOKEY;
 	case HEADER_VERSION:
 		return tell(key, EPROTONOSUPPORT, "written in a newer format: use a newer version of this program");
+	case HEADER_FAILED:
+		return tell(key, EIO, "cannot be looked at: no memory for its key");
 	default:
 		return tell(key, EBADMSG, "damaged: its header is not as it was written; take this file from another backup");
 	}

@@ -186,6 +186,8 @@ static int check_header(struct rewrite *r, const uint8_t header[HEADER_BYTES])
 
 	if (verdict == HEADER_OK)
 		object_key_wipe(&keys);
+	if (verdict == HEADER_FAILED)
+		return EIO; /* could not look: no word about the object */
 	return same ? 0 : EBADMSG;
 }
 
