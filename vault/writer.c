@@ -366,7 +366,7 @@ void writer_abandon(struct writer *w, int error)
 	w->base_limit = w->size = w->base ? object_size(w->base) : 0;
 	w->has_bytes = w->size > 0;
 	w->dirty = w->attrs_dirty = w->touched = false;
-	if (error && !w->error)
-		w->error = error;
+	if (error)
+		writer_fail(w, error, "what was written could not be kept");
 	writer_give(w);
 }
