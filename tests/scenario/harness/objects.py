@@ -35,14 +35,17 @@ class FolderObjects(Base):
         found = [os.path.relpath(os.path.join(parent, name), self.folder) for parent, _, names in os.walk(self.folder) for name in names]
         return sorted(key.removesuffix(MARKER) for key in found if key.endswith("/" + MARKER) or RESERVED not in key)
 
+    def path(self, key):
+        return self.folder / (key + MARKER if key.endswith("/") else key)
+
     def get(self, key):
-        return (self.folder / key).read_bytes()
+        return self.path(key).read_bytes()
 
     def put(self, key, data):
-        (self.folder / key).write_bytes(data)
+        self.path(key).write_bytes(data)
 
     def remove(self, key):
-        (self.folder / key).unlink()
+        self.path(key).unlink()
 
 
 class BucketObjects(Base):

@@ -17,19 +17,23 @@ from .startup import UNREACHABLE, refused
 READER = Path(__file__).resolve().parents[2] / "format/reader.py"
 
 
+RAW_KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+
 def read_by_python(fx, data, *options):
     """Exit code and output of the reader that was written from docs/format.md."""
-    (fx.work / "key").write_text(KEY)
+    (fx.work / "key").write_text(RAW_KEY)
     (fx.work / "object").write_bytes(data)
     done = subprocess.run([sys.executable, "-B", str(READER), str(fx.work / "key"), str(fx.work / "object"), *options], stdout=subprocess.PIPE, check=False)
     return done.returncode, done.stdout
 
 
-@scenario(stores=MOUNTS)
+@scenario(stores=MOUNTS, mounted=False)
 def python_reads_what_the_mount_wrote(fx):
     """The reader in Python, with the key and any object of the bucket alone, gives the content and the attributes; every object under
     the prefix, the program's own records included, is of the format or the layout marker."""
-    tree = trees.fill(fx.work / "tree")
+    tree = trees.fill(fx.work / "tree", files=12)
+    fx.mount(env={"BACKUP_ENCRYPTION_KEY": RAW_KEY})
     fx.sh("cp -a $W/tree .; head -c 20000000 /dev/urandom >large; cp -p large $W/; echo 1 >changed; echo 2 >>changed; chmod 0640 changed")
     fx.unmount()
     store = objects(fx)

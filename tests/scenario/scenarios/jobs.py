@@ -105,4 +105,5 @@ def job_needs_few_requests(fx):
     after = fx.requests()
     used = {api: after[api] - before.get(api, 0) for api in after if after[api] != before.get(api, 0)}
     fx.measure("S3 requests of the backup Job", f"{sum(used.values())} {used}")
-    expect(sum(used.values()) <= 80, f"too many requests: {used}")
+    least = 37 if fx.store == S3 else 0  # one put a file: fewer means that the counting is broken
+    expect(least <= sum(used.values()) <= 80, f"wanted {least} to 80 requests: {used}")

@@ -32,6 +32,11 @@ f.close()
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def files_only(snapshot):
+    """Attributes of folders are sent some seconds later, and are no part of what close() promises."""
+    return {name: entry for name, entry in snapshot.items() if not entry["mode"].startswith("0o4")}
+
+
 @scenario(stores=MOUNTS)
 def mount_killed_while_uploading(fx):
     """kill -9 of the mount while a large file is on its way: closed files are whole in a new mount, the half one is not there."""
@@ -45,7 +50,7 @@ def mount_killed_while_uploading(fx):
     process.wait()
     fx.mount()
     fx.sh("cmp closed $W/closed; test ! -e half; test -d later")
-    trees.same(trees.snapshot(fx.mnt / "tree"), wanted, "what was closed before the kill")
+    trees.same(files_only(trees.snapshot(fx.mnt / "tree")), files_only(wanted), "what was closed before the kill")
     fx.sh("echo again >half; cat half")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import expect, scenario
 from harness.failure import expect_equal
-from harness.mount import KEY
+from harness.mount import KEY, Mount
 from harness.registry import DIR, MOUNTS, S3
 from harness.services import ACCESS_KEY, SECRET_KEY, wait_for
 
@@ -114,17 +114,21 @@ def key_by_newline_and_forms(fx):
 
 @scenario(stores=MOUNTS)
 def bad_mount_points(fx):
-    """A mount point that is missing or a file: exit code 8; so is one on which something of ours is mounted already."""
+    """A mount point that is a file or below one: exit code 8; so is one on which something of ours is mounted already. One that is
+    missing is made, and closed to writers while nothing is mounted there."""
     fx.unmount()
     file = fx.work / "a-file"
     file.write_text("")
-    for words in (fx.command(at=fx.work / "nowhere"), fx.command(at=file)):
+    for words in (fx.command(at=file / "below"), fx.command(at=file)):
         done = subprocess.run(words, env=fx.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
         expect_equal(done.returncode, BAD_MOUNT_POINT, f"exit code of {words[-1]}; it said {done.stdout}")
         expect(words[-1] in done.stdout, f"the mount point is not named: {done.stdout}")
     fx.mount()
     done = subprocess.run(fx.command(), env=fx.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
     expect_equal(done.returncode, BAD_MOUNT_POINT, f"exit code over a living mount; it said {done.stdout}")
+    made = Mount(fx.command(at=fx.work / "made"), fx.work / "made", fx.environment(), fx.work / "mount-9.log").start()
+    made.stop()
+    fx.sh("cd $W; fails '' touch made/file; fails '' bash -c 'echo x >made/file'; chattr -i made; rmdir made")
 
 
 @scenario(stores=MOUNTS)
