@@ -31,7 +31,7 @@ def sources(top: Path, *suffixes):
 def tracked(top: Path):
     """Files that git knows, or every file where there is no git."""
     if (top / ".git").exists():
-        listed = subprocess.run(["git", "-C", str(top), "ls-files", "-z"], check=True, stdout=subprocess.PIPE).stdout
+        listed = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(top), "ls-files", "-z"], check=True, stdout=subprocess.PIPE).stdout
         return [top / name for name in listed.decode().split("\0") if name and (top / name).is_file()]
     return [path for path in sorted(top.rglob("*")) if path.is_file()]
 

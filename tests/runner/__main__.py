@@ -75,8 +75,9 @@ def main():
     maybe = guesser(report, [f"law/{law}" for law in LAWS] + [f"build/{name}" for name in BUILDS] + CONFORMANCE + ["format/cross_check"] + scenarios.names())
     laws(report)
     units(builds, report, maybe)
-    if report.wants("build/clang"):
-        builds.make("clang")
+    for name in BUILDS:
+        if report.wants(f"build/{name}"):
+            builds.make(name)
     if maybe("fuzz") and builds.make("fuzz"):
         fuzz(ROOT, builds.path("fuzz"), report, 60 if args.long else 5)
     real = scenarios.wanted() or any(report.wants(name) for name in CONFORMANCE + ["format/cross_check"])

@@ -128,7 +128,7 @@ def bad_mount_points(fx):
     expect_equal(done.returncode, BAD_MOUNT_POINT, f"exit code over a living mount; it said {done.stdout}")
     made = Mount(fx.command(at=fx.work / "made"), fx.work / "made", fx.environment(), fx.work / "mount-9.log").start()
     made.stop()
-    fx.sh("cd $W; fails '' touch made/file; fails '' bash -c 'echo x >made/file'; chattr -i made; rmdir made")
+    fx.sh("cd $W; test $(stat -c %a made) = 0; mkdir try; if chattr +i try; then chattr -i try; fails '' touch made/file; chattr -i made; fi; rmdir made")
 
 
 @scenario(stores=MOUNTS)
@@ -234,7 +234,7 @@ def sources_of_configuration(fx):
 def help_and_version(fx):
     """--help in groups and --version go to standard output with exit code 0; without arguments: usage and exit code 2."""
     for option, words in (("--help", ["STORE", "MOUNTPOINT", "--tenant", "--secret-dir", "--memory", "MINIO_ENDPOINT"]), ("--version", ["pishopfs"]),
-                          ("--help-markdown", ["| ", "MINIO_ENDPOINT"])):
+                          ("--help-markdown", ["| ", "MINIO_ACCESS_KEY", "--endpoint"])):
         done = subprocess.run([fx.program, option], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=10, check=False)
         expect_equal((done.returncode, done.stderr), (0, ""), f"{option}: exit code and errors")
         for word in words:
