@@ -625,6 +625,26 @@ static void errors_do_not_stick(void **state)
 	scene_end(s);
 }
 
+/* What failed ahead of the reader is fetched anew as it would have been, and not by the read. */
+static void a_failed_fetch_ahead_is_made_again(void **state)
+{
+	struct scene *s = scene_with(NULL, BIG);
+	uint64_t requests = requests_of(s);
+
+	fault(s, FAULT_FAIL, EHOSTUNREACH, 7, 1);
+	for (uint64_t at = 0; at < BIG; at += 64 * KIB) {
+		int rc = read_at(s, at, 64 * KIB);
+
+		assert_true(rc == 0 || rc == EHOSTUNREACH);
+		if (rc)
+			must_read(s, at, 64 * KIB);
+		settle(s);
+	}
+	assert_int_equal(fault_store_hits(s->b->fault), 1);
+	assert_true(requests_of(s) - requests <= 18);
+	scene_end(s);
+}
+
 static void everybody_who_waited_is_told(void **state)
 {
 	struct scene *s = scene_with(NULL, BIG);
@@ -737,6 +757,7 @@ int main(void)
 		cmocka_unit_test(freeing_waits_for_fetches),
 		cmocka_unit_test(only_reads_that_touch_damage_fail),
 		cmocka_unit_test(errors_do_not_stick),
+		cmocka_unit_test(a_failed_fetch_ahead_is_made_again),
 		cmocka_unit_test(everybody_who_waited_is_told),
 		cmocka_unit_test(a_replaced_object_is_stale),
 		cmocka_unit_test(a_removed_object_is_stale),
