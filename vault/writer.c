@@ -349,6 +349,8 @@ void writer_unlinked(struct writer *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->unlinked = true;
+	if (w->error && w->run)
+		run_path_mended(w->run, w->path); /* removed: nobody misses it any more */
 	if (!w->busy && stream_sent_end(w)) {
 		w->error = EIO; /* bytes that were already sent are gone with the upload */
 		overlay_clear(&w->over);
