@@ -222,7 +222,7 @@ static void drop_unseen(struct dir *d, uint64_t stamp, const struct dir_watch *w
 	HASH_ITER(hh, d->entries, e, next) {
 		struct node *lost = e->node;
 
-		if (e->seen || e->changed > stamp || (lost && watch->keep(lost)))
+		if (e->seen || e->changed > stamp || (e->gone && d->listings) || (lost && watch->keep(lost)))
 			continue;
 		entry_free(d, e);
 		if (lost)
@@ -234,6 +234,10 @@ int dir_merge(struct dir *d, uint64_t stamp, const struct tree_listing *listing,
 {
 	int rc = 0;
 
+	if (d->listed && now < d->listed_ms) { /* a younger one came back first */
+		dir_list_failed(d);
+		return 0;
+	}
 	for (struct dir_entry *e = d->entries; e; e = e->hh.next)
 		e->seen = false;
 	for (size_t i = 0; i < listing->count && !rc; i++)

@@ -70,7 +70,7 @@ struct dir_watch {
 	void (*lost)(void *arg, struct node *node); /* the node's entry was replaced, or vanished, behind the mount */
 	void *arg;
 };
-/* Around tree_list: begin gives the stamp for merge. Every begin is followed by one merge or one dir_list_failed. */
+/* Around tree_list: begin gives the stamp for merge, whose `now` is when it began. Every begin is followed by one merge or one dir_list_failed. */
 uint64_t dir_list_begin(struct dir *d);
 int dir_merge(struct dir *d, uint64_t stamp, const struct tree_listing *listing, int64_t now, const struct dir_watch *watch); /* 0 or ENOMEM */
 void dir_list_failed(struct dir *d);
