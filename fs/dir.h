@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "fs/hash.h"
 #include "vault/tree.h"
-
-#include <uthash.h>
 
 /* What is remembered of one folder's names: from a listing, from what this mount did, or both. A folder that this run made answers absence and
  * emptiness without limit, a listed one for DIR_FRESH_MS. Plain data; the file system's lock guards it, nothing blocks.

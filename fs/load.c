@@ -278,7 +278,7 @@ static struct node *wanted(struct fs *f, struct node *folder, const char *name)
 void load_ahead(struct fs *f, struct node *folder, const char *name)
 {
 	struct node *nodes[64];
-	size_t count = 0, from, to;
+	size_t count = 0, from = 0, to = 0;
 	struct dir_names *names;
 
 	fs_lock(f);

@@ -87,7 +87,7 @@ static int put_options(const struct fs *f, struct buf *b)
 }
 
 /* What libfuse says goes where everything else goes. */
-static void say_fuse(enum fuse_log_level level, const char *fmt, va_list args)
+static void PRINTF_LIKE(2, 0) say_fuse(enum fuse_log_level level, const char *fmt, va_list args)
 {
 	char line[1024];
 	size_t n;
