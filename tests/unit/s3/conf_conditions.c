@@ -163,6 +163,7 @@ struct contender {
 	unsigned number;
 	int rc;
 	unsigned done, refused;
+	bool gateway; /* to a file system */
 	struct store_call call;
 };
 
@@ -244,6 +245,14 @@ static void *increment(void *arg)
 	return NULL;
 }
 
+static long counter(struct bench *b)
+{
+	char text[32] = { 0 };
+
+	get_all(b, key(b, "counter"), text, sizeof(text) - 1);
+	return strtol(text, NULL, 10);
+}
+
 /* Compare and swap: no increment is lost. */
 static void a_counter_counts(void **state)
 {
@@ -260,7 +269,10 @@ static void a_counter_counts(void **state)
 	for (unsigned i = 0; i < COUNTERS; i++)
 		assert_int_equal(c[i].done, INCREMENTS);
 	snprintf(expected, sizeof(expected), "%d", COUNTERS * INCREMENTS);
-	expect_text(b, key(b, "counter"), expected);
+	if (b->real_folders && !b->local && counter(b) < COUNTERS * INCREMENTS)
+		differs("STORE-3 does not hold: a gateway to a file system looks and then writes; increments were lost (versitygw)");
+	else
+		expect_text(b, key(b, "counter"), expected);
 }
 
 #define OLD_BYTES 60000
@@ -337,15 +349,22 @@ static void readers_see_whole_objects(void **state)
 			fail_msg("%s", r[i].wrong);
 }
 
-/* A put beside the removal of its folder's last object is refused, now and then: by MinIO as if it were forbidden (the retry layer knows
- * that), by versitygw as if a folder stood there. Without remedy below, it is said again here. */
+/* What servers answer, now and then, to a put beside the removal of its folder's last object: MinIO as if it were forbidden (the retry
+ * layer knows that), versitygw as if a folder stood there, or that it has failed. Without remedy below, the put is said again here. */
+static bool beside_a_removal(const struct contender *c)
+{
+	int status = c->rc ? c->call.err.http_status : 0;
+
+	return status == 403 || status == 409 || (status == 500 && c->gateway);
+}
+
 static void put_itself(struct contender *c, char *k)
 {
 	int tries = 0;
 
 	do
 		c->rc = c->s->ops->put(c->s, k, &(struct iovec){ k, strlen(k) }, 1, NULL, NULL, NULL, &c->call);
-	while ((c->call.err.http_status == 403 || c->call.err.http_status == 409) && c->rc && ++tries < 20);
+	while (beside_a_removal(c) && ++tries < 20);
 	c->refused += (unsigned)tries;
 }
 
@@ -377,14 +396,14 @@ static void folders_that_come_and_go(void **state)
 	unsigned refused = 0;
 
 	for (unsigned i = 0; i < COUNTERS; i++)
-		c[i] = (struct contender){ .s = b->s, .key = b->prefix, .number = i };
+		c[i] = (struct contender){ .s = b->s, .key = b->prefix, .number = i, .gateway = b->real_folders && !b->local };
 	in_threads(COUNTERS, churn, c, sizeof(*c));
 	for (unsigned i = 0; i < COUNTERS; i++) {
 		expect_success(c[i].rc, &c[i].call);
 		refused += c[i].refused;
 	}
 	if (refused)
-		differs("puts beside the removal of their folder's last object are refused with 403 or 409, and good when said again");
+		differs("puts beside the removal of their folder's last object are refused with 403, 409 or 500, and good when said again");
 	list_all(b, b->prefix, 0, 0, &page);
 	assert_int_equal(page.count, COUNTERS);
 	store_page_free(&page);
