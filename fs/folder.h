@@ -6,9 +6,11 @@
 /* Reading folders. The names are taken once, at the first read of a handle (and again when it is rewound), so that what changes meanwhile neither hides
  * nor repeats an entry. Offsets: 0 is ".", 1 is "..", 2 + i the i-th name. */
 
+/* A handle for reading c->node. NOW. */
 void folder_open(struct call *c);
-/* c->handle, c->offset, c->size, c->flags: FOLDER_PLUS. Makes sure the names are there, then folder_fill is called by reply_names. */
+/* c->handle, c->offset, c->size, c->flags: FOLDER_PLUS. Makes sure the names are there, then reply_names takes them. */
 void folder_read(struct call *c);
+/* Attributes of the folder and of what is in it, and removals below it, are in the bucket when this is answered with 0. */
 void folder_fsync(struct call *c);
 enum { FOLDER_PLUS = 1 };
 

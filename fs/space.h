@@ -7,4 +7,5 @@
  * refuses to write. */
 #define SPACE_FRESH_MS 10000
 
+/* statfs. Answered from memory or from a pool. */
 void space_get(struct call *c);
