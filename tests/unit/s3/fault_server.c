@@ -84,14 +84,19 @@ static char *read_head(struct peer *p)
 	return NULL;
 }
 
-static bool read_body(struct peer *p, const char *head, char *kept)
+/* pause_ms: before every 8 KiB, 0: none. */
+static bool read_body(struct peer *p, const char *head, char *kept, unsigned pause_ms)
 {
 	const char *at = strcasestr(head, "\r\nContent-Length:");
 	size_t left = at ? strtoul(at + 17, NULL, 10) : 0, n = 0;
 	char block[65536];
 
 	while (left) {
-		ssize_t got = peer_read(p, block, left < sizeof(block) ? left : sizeof(block));
+		size_t most = pause_ms ? 8192 : sizeof(block);
+		ssize_t got;
+
+		usleep(pause_ms * 1000);
+		got = peer_read(p, block, left < most ? left : most);
 
 		if (got <= 0)
 			return false;
@@ -134,9 +139,11 @@ static bool act(struct peer *p, const struct fault_answer *answer, const char *h
 {
 	bool early = answer->manner == ANSWER_EARLY || answer->manner == DROP_EARLY || answer->manner == STALL_EARLY;
 
-	if (!early && !read_body(p, head, body))
+	if (!early && !read_body(p, head, body, answer->manner == SIP ? answer->drip_ms : 0))
 		return false;
 	switch (answer->manner) {
+	case SIP:
+		return peer_write(p, answer->reply, strlen(answer->reply));
 	case ANSWER:
 		return send_reply(p, answer);
 	case ANSWER_CLOSE:
@@ -230,6 +237,9 @@ struct fault_server *fault_start(const struct fault_answer *answers, size_t coun
 	s->count = count;
 	s->tls = tls;
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	for (size_t i = 0; i < count; i++)
+		if (answers[i].manner == SIP)
+			setsockopt(s->listener, SOL_SOCKET, SO_RCVBUF, &(int){ 8192 }, sizeof(int));
 	s->stop = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&s->lock, NULL);
 	if (s->stop < 0 || bind(s->listener, (struct sockaddr *)&address, n) || listen(s->listener, 64) ||

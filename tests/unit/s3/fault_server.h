@@ -16,13 +16,14 @@ enum fault_manner {
 	DROP,         /* read the whole request, close without an answer */
 	DROP_EARLY,   /* reset when the head has come */
 	STALL,        /* read the whole request, then nothing until the end of the test */
-	STALL_EARLY   /* read the head, then nothing more */
+	STALL_EARLY,  /* read the head, then nothing more */
+	SIP           /* as ANSWER, but read the body in 8 KiB with drip_ms between, through a small receive buffer */
 };
 
 struct fault_answer {
 	enum fault_manner manner;
 	const char *reply;      /* raw bytes: status line, headers, body */
-	unsigned drip_ms;       /* pause before every 8 bytes of it */
+	unsigned drip_ms;       /* pause before every 8 bytes of it (SIP: of the body read) */
 };
 
 struct fault_server;

@@ -287,6 +287,26 @@ static void stalls_and_deadlines(void **state)
 	stop();
 }
 
+/* The whole body stands in the kernel's send queue at once, and leaves it slowly: that is progress too. */
+static void a_peer_that_sips(void **state)
+{
+	const struct fault_answer answers[] = { { SIP, OK("", "0"), 40 } };
+	struct iovec body = { calloc(1, 200000), 200000 };
+	struct http_request request;
+	struct http_reply reply;
+
+	start(answers, 1, 1);
+	request = request_of("PUT");
+	request.body = &body;
+	request.body_count = 1;
+	request.stall_ms = 400;
+	request.deadline = INT64_MAX;
+	assert_int_equal(http_perform(pool, &request, &reply), 0);
+	http_reply_free(&reply);
+	free(body.iov_base);
+	stop();
+}
+
 static void *set_soon(void *arg)
 {
 	clock_sleep_ms(100);
@@ -468,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_body_that_never_left_whole),
 		cmocka_unit_test(an_early_answer_is_heard),
 		cmocka_unit_test(stalls_and_deadlines),
+		cmocka_unit_test(a_peer_that_sips),
 		cmocka_unit_test(cancelling),
 		cmocka_unit_test(waiting_for_a_connection),
 		cmocka_unit_test(a_resent_request_is_told),

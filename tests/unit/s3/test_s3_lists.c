@@ -126,7 +126,8 @@ static void parts_are_listed_to_the_end(void **state)
 	const char *last = "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>2</PartNumber><Size>5</Size><ETag>\"b\"</ETag>"
 			   "</Part></ListPartsResult>";
 	const struct fault_answer good[] = { { ANSWER, answer_with("200 OK", "", first), 0 }, { ANSWER, answer_with("200 OK", "", last), 0 } };
-	const struct fault_answer circle[] = { { ANSWER, answer_with("200 OK", "", first), 0 }, { ANSWER, answer_with("200 OK", "", first), 0 } };
+	const char *nothing = "<ListPartsResult><NextPartNumberMarker>1</NextPartNumberMarker><IsTruncated>true</IsTruncated></ListPartsResult>";
+	const struct fault_answer circle[] = { { ANSWER, answer_with("200 OK", "", first), 0 }, { ANSWER, answer_with("200 OK", "", nothing), 0 } };
 	struct store_parts listed;
 
 	start(good, 2);

@@ -292,6 +292,8 @@ static void the_kept_key_goes_with_day_region_and_identity(void **state)
 	authorization_at(s, EXAMPLE_TIME, other);
 	assert_non_null(strstr(other, "/20130524/eu-west-1/s3/aws4_request"));
 	assert_int_equal(signer_set_region(s, "us-east-1"), 0);
+	authorization_at(s, EXAMPLE_TIME, again);
+	assert_string_equal(first, again);
 	assert_int_equal(signer_set_credentials(s, "AKIAIOSFODNN7EXAMPLE", "another", NULL), 0);
 	authorization_at(s, EXAMPLE_TIME, other);
 	assert_string_not_equal(first, other);
