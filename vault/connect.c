@@ -197,7 +197,8 @@ static int connect_s3(const struct conf *conf, const struct location *at, struct
 	config.ca_file = ca_file(conf, ca, sizeof(ca));
 	config.signing = strcmp(how, "payload") == 0 ? S3_SIGN_PAYLOAD : strcmp(how, "unsigned") == 0 ? S3_SIGN_UNSIGNED : S3_SIGN_AUTO;
 	config.connect_ms = (uint32_t)conf_number(conf, "connect-timeout");
-	config.data_stall_ms = (uint32_t)conf_number(conf, "data-timeout");
+	/* One stalled connection must leave time for others. */
+	config.data_stall_ms = (uint32_t)max_u64(1000, conf_number(conf, "data-timeout") / 4);
 	config.meta_ms = (uint32_t)conf_number(conf, "metadata-timeout");
 	config.connections = (unsigned)conf_number(conf, "connections");
 	if (!config.access_key)
