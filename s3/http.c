@@ -3,13 +3,13 @@
 
 #include "base/clock.h"
 #include "base/sync.h"
+#include "s3/iov_cursor.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,20 +38,12 @@ struct http_pool {
 	unsigned made;        /* slots that exist, idle or in use */
 };
 
-/* A place in an iovec list. */
-struct cursor {
-	const struct iovec *iov;
-	int count, at;
-	size_t offset; /* within iov[at] */
-	size_t done;   /* bytes before this place */
-};
-
 /* One request in hand: what curl's callbacks need. */
 struct transfer {
 	const struct http_request *request;
 	struct http_reply *reply;
 	struct slot *slot;
-	struct cursor body, into;
+	struct iov_cursor body, into;
 	size_t body_bytes;
 	bool head_whole;     /* the empty line behind the head has come: curl does not insist on it */
 	int failure;         /* errno that a callback found, 0: none */
@@ -78,35 +70,11 @@ static void global_start(void)
 
 /* ---- bytes in and out */
 
-/* Advances by up to n bytes and copies them: into the list where `from` is given, else out of it to `to`. Returns the bytes moved. */
-static size_t cursor_move(struct cursor *c, const char *from, char *to, size_t n)
-{
-	size_t moved = 0;
-
-	while (moved < n && c->at < c->count) {
-		const struct iovec *v = &c->iov[c->at];
-		size_t step = min_size(n - moved, v->iov_len - c->offset);
-
-		if (from && step)
-			memcpy((char *)v->iov_base + c->offset, from + moved, step);
-		if (to && step)
-			memcpy(to + moved, (char *)v->iov_base + c->offset, step);
-		moved += step;
-		c->offset += step;
-		if (c->offset == v->iov_len) {
-			c->at++;
-			c->offset = 0;
-		}
-	}
-	c->done += moved;
-	return moved;
-}
-
 static size_t on_read(char *out, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
 
-	return cursor_move(&t->body, NULL, out, size * count);
+	return iov_take(&t->body, out, size * count);
 }
 
 /* curl rewinds when it has to send again. */
@@ -116,8 +84,8 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 
 	if (origin != SEEK_SET || offset < 0 || (size_t)offset > t->body_bytes)
 		return CURL_SEEKFUNC_FAIL;
-	t->body = (struct cursor){ .iov = t->request->body, .count = t->request->body_count };
-	return cursor_move(&t->body, NULL, NULL, (size_t)offset) == (size_t)offset ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+	t->body = (struct iov_cursor){ .iov = t->request->body, .count = t->request->body_count };
+	return iov_take(&t->body, NULL, (size_t)offset) == (size_t)offset ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 static bool answer_is_good(const struct transfer *t)
@@ -151,7 +119,7 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg)
 	t->reply->got += n;
 	if (!good || !t->request->into)
 		return take_text(t, data, n, good);
-	if (cursor_move(&t->into, data, NULL, n) == n)
+	if (iov_give(&t->into, data, n) == n)
 		return n;
 	t->failure = EBADMSG; /* more than was asked for */
 	return 0;
@@ -547,8 +515,8 @@ static int perform_on(struct http_pool *pool, struct slot *slot, const struct ht
 
 	if (!lines)
 		return ENOMEM;
-	t.body = (struct cursor){ .iov = request->body, .count = request->body_count };
-	t.into = (struct cursor){ .iov = request->into, .count = request->into_count };
+	t.body = (struct iov_cursor){ .iov = request->body, .count = request->body_count };
+	t.into = (struct iov_cursor){ .iov = request->into, .count = request->into_count };
 	for (int i = 0; i < request->body_count; i++)
 		t.body_bytes += request->body[i].iov_len;
 	set_callbacks(&t);
@@ -585,41 +553,6 @@ int http_perform(struct http_pool *pool, const struct http_request *request, str
 	rc = perform_on(pool, slot, request, reply);
 	slot_give(pool, slot);
 	return rc;
-}
-
-void http_reply_free(struct http_reply *reply)
-{
-	if (!reply)
-		return;
-	buf_free(&reply->text);
-	buf_free(&reply->head);
-}
-
-int http_header(const struct http_reply *reply, const char *name, char *out, size_t cap)
-{
-	const char *at = (const char *)reply->head.data, *end = at + reply->head.len;
-	size_t name_len = strlen(name);
-
-	while (at && at < end) {
-		const char *eol = memchr(at, '\n', (size_t)(end - at));
-		const char *next = eol ? eol + 1 : end, *last = eol ? eol : end;
-
-		if ((size_t)(last - at) > name_len && at[name_len] == ':' && strncasecmp(at, name, name_len) == 0) {
-			const char *value = at + name_len + 1;
-
-			while (value < last && (*value == ' ' || *value == '\t'))
-				value++;
-			while (last > value && (last[-1] == ' ' || last[-1] == '\t' || last[-1] == '\r'))
-				last--;
-			if ((size_t)(last - value) >= cap)
-				return ENAMETOOLONG;
-			memcpy(out, value, (size_t)(last - value));
-			out[last - value] = '\0';
-			return 0;
-		}
-		at = next;
-	}
-	return ENOENT;
 }
 
 int http_pool_new(const struct http_config *config, struct http_pool **out)

@@ -68,8 +68,9 @@ int s3_check_key(struct s3_task *task, const char *key);
 /* EINVAL for an empty upload id: a DELETE that names none would remove the object. */
 int s3_check_upload(struct s3_task *task, const char *upload_id);
 
+/* Adds one query parameter, plain. */
 void s3_add_query(struct s3_request *request, const char *name, const char *value);
-/* NULL or empty values are left out. */
+/* Adds one header, which will be signed; NULL or empty values are left out. */
 void s3_add_header(struct s3_request *request, const char *name, const char *value);
 /* "\"etag\"" into quoted; "" for NULL and "". */
 void s3_quote(char quoted[S3_QUOTED_MAX], const char *etag);

@@ -14,6 +14,7 @@ typedef int (*xml_fn)(void *arg, const char *path, const char *text);
  * ENOMEM; or what fn answered. */
 int xml_read(const void *data, size_t len, xml_fn fn, void *arg);
 
+/* Whether the text is valid UTF-8: shortest forms, no surrogates. */
 bool xml_is_utf8(const char *text);
 /* Whether XML 1.0 can carry the text: valid UTF-8 without the control characters and non-characters that it forbids. */
 bool xml_can_carry(const char *text);
