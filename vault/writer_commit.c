@@ -52,145 +52,6 @@ int writer_run(struct writer *w)
 	return rc;
 }
 
-/* ---- gathering: plain chunks of the file as slabs */
-
-struct gathered {
-	struct slab **slabs;
-	uint32_t count;
-	bool token; /* the commit token is held: scratch slabs are taken from SLAB_COMMIT */
-};
-
-static void ungather(struct writer *w, struct gathered *g)
-{
-	for (uint32_t i = 0; i < g->count; i++)
-		slab_give(w->v->slabs, g->slabs[i]);
-	free(g->slabs);
-	if (g->token)
-		slab_commit_unlock(w->v->slabs);
-	*g = (struct gathered){ 0 };
-}
-
-/* Bytes of chunk k that the base still gives, of the len that the file has there. */
-static uint32_t base_part(const struct writer *w, uint64_t k, uint32_t len)
-{
-	uint64_t start = k * CHUNK_BYTES;
-
-	return w->base && start < w->base_limit ? (uint32_t)min_u64(len, w->base_limit - start) : 0;
-}
-
-static bool needs_scratch(const struct writer *w, uint64_t first, uint32_t count)
-{
-	for (uint64_t k = first; k < first + count; k++)
-		if (!overlay_has(&w->over, k))
-			return true;
-	return false;
-}
-
-/* A deadline that moves while the mount makes progress. */
-static int take_token(struct vault *v)
-{
-	for (;;) {
-		int rc = slab_commit_lock(v->slabs, clock_mono_ms() + 1000);
-
-		if (rc != ETIMEDOUT || clock_mono_ms() - vault_last_progress(v) > v->config.data_timeout_ms)
-			return rc;
-	}
-}
-
-static struct slab *take_scratch(struct vault *v)
-{
-	int64_t since = clock_mono_ms();
-
-	for (;;) {
-		struct slab *s = slab_take(v->slabs, SLAB_COMMIT);
-
-		if (s || clock_mono_ms() - max_u64((uint64_t)since, (uint64_t)vault_last_progress(v)) > v->config.data_timeout_ms)
-			return s;
-		slab_wait(v->slabs, SLAB_COMMIT, clock_mono_ms() + 1000);
-	}
-}
-
-/* A chunk the overlay holds, made whole in place. */
-static int gather_held(struct writer *w, uint64_t k, uint32_t len, struct slab **out)
-{
-	AUTO_FREE uint8_t *old = NULL;
-	uint32_t from_base = base_part(w, k, len);
-
-	if (from_base && !overlay_covers(&w->over, k * CHUNK_BYTES, from_base)) {
-		size_t got = 0;
-
-		old = malloc(CHUNK_BYTES);
-		if (!old)
-			return ENOMEM;
-
-		int rc = object_read(w->v, w->base, k * CHUNK_BYTES, from_base, old, &got);
-
-		if (rc || got != from_base)
-			return rc ? rc : EBADMSG;
-	}
-	overlay_fill(&w->over, k, len, old, old ? from_base : 0);
-	if (old)
-		explicit_bzero(old, CHUNK_BYTES);
-	*out = overlay_detach(&w->over, k);
-	return 0;
-}
-
-/* Chunks first.. that the overlay does not hold, as long as they follow each other: from the base in one request, or zeros. */
-static int gather_missing(struct writer *w, uint64_t size, uint64_t first, uint32_t count, struct slab **out)
-{
-	uint32_t from_base = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		out[i] = take_scratch(w->v);
-		if (!out[i])
-			return ETIMEDOUT;
-		if (base_part(w, first + i, CHUNK_BYTES))
-			from_base = i + 1;
-	}
-	for (uint32_t at = 0; at < from_base; at += 128) {
-		int rc = object_read_chunks(w->v, w->base, first + at, (unsigned)min_u64(128, from_base - at), out + at);
-
-		if (rc)
-			return rc;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t len = chunk_plain_len(size, first + i), valid = base_part(w, first + i, len);
-
-		memset(out[i]->data + valid, 0, len - valid);
-	}
-	return 0;
-}
-
-static int gather(struct writer *w, uint64_t size, uint64_t first, uint32_t count, struct gathered *g)
-{
-	int rc = 0;
-
-	*g = (struct gathered){ .slabs = calloc(count, sizeof(struct slab *)) };
-	if (!g->slabs)
-		return ENOMEM;
-	if (needs_scratch(w, first, count)) {
-		rc = take_token(w->v);
-		g->token = !rc;
-	}
-	while (!rc && g->count < count) {
-		uint64_t k = first + g->count;
-		uint32_t run = 0;
-
-		while (g->count + run < count && !overlay_has(&w->over, k + run))
-			run++;
-		if (run) {
-			rc = gather_missing(w, size, k, run, g->slabs + g->count);
-			g->count += run; /* what could not be taken is NULL, and given back as such */
-		} else {
-			rc = gather_held(w, k, chunk_plain_len(size, k), &g->slabs[g->count]);
-			g->count++;
-		}
-	}
-	if (rc)
-		ungather(w, g);
-	return rc;
-}
-
 /* ---- publishing */
 
 /* What this commit replaces; a removal that waits at its key is taken back, and its object replaced. */
@@ -249,7 +110,7 @@ struct commit {
 static int commit_put(struct writer *w, struct commit *c, enum writer_keep keep)
 {
 	struct gathered g;
-	int rc = gather(w, c->end.size, 0, (uint32_t)c->chunks, &g);
+	int rc = writer_gather(w, c->end.size, 0, (uint32_t)c->chunks, &g);
 
 	if (!rc)
 		rc = object_key_new(&c->key);
@@ -263,7 +124,7 @@ static int commit_put(struct writer *w, struct commit *c, enum writer_keep keep)
 				g.slabs[i] = NULL;
 		}
 	}
-	ungather(w, &g);
+	writer_ungather(w, &g);
 	return rc;
 }
 
@@ -286,10 +147,10 @@ static int send_left(struct writer *w, struct stream *s, uint32_t index, const s
 
 	struct gathered g;
 
-	rc = gather(w, c->end.size, part->first, count, &g);
+	rc = writer_gather(w, c->end.size, part->first, count, &g);
 	if (!rc)
 		rc = stream_send_now(w, s, index, g.slabs, count, end);
-	ungather(w, &g);
+	writer_ungather(w, &g);
 	pthread_mutex_lock(&w->lock);
 	part->state = PART_SENT;
 	pthread_mutex_unlock(&w->lock);
@@ -487,14 +348,14 @@ static int send_tail(struct writer *w, struct stream *s, struct commit *c)
 	struct stream_part *part = &s->parts[index];
 	uint32_t count = (uint32_t)(c->chunks - part->first);
 	struct gathered g = { .slabs = calloc(count, sizeof(struct slab *)) };
-	int rc = g.slabs ? take_token(w->v) : ENOMEM;
+	int rc = g.slabs ? writer_take_token(w->v) : ENOMEM;
 
 	g.token = g.slabs && !rc;
 	for (; !rc && g.count < count; g.count++) {
 		uint64_t k = part->first + g.count;
 		uint32_t len = chunk_plain_len(c->end.size, k);
 
-		g.slabs[g.count] = take_scratch(w->v);
+		g.slabs[g.count] = writer_take_scratch(w->v);
 		if (!g.slabs[g.count]) {
 			rc = ETIMEDOUT;
 			break;
@@ -504,7 +365,7 @@ static int send_tail(struct writer *w, struct stream *s, struct commit *c)
 	}
 	if (!rc)
 		rc = stream_send_now(w, s, index, g.slabs, count, &c->end);
-	ungather(w, &g);
+	writer_ungather(w, &g);
 	return rc;
 }
 
@@ -550,102 +411,6 @@ int writer_send(struct writer *w, enum trailer_state state)
 	if (rc && !w->error)
 		writer_fail(w, rc, "a part could not be stored");
 	rc = w->error;
-	writer_give(w);
-	return rc;
-}
-
-/* ---- rename */
-
-static int set_path(struct writer *w, const char *to)
-{
-	char *path = strdup(to);
-
-	if (!path)
-		return ENOMEM;
-	free(w->path);
-	w->path = path;
-	return 0;
-}
-
-/* Nothing was sent yet: the commit itself goes to the new name, and the old object, if any, is removed after it. */
-static int commit_as(struct writer *w, const char *to, struct object *over)
-{
-	AUTO_FREE char *from = strdup(w->path);
-	struct object *old = w->stands;
-	int rc = from ? set_path(w, to) : ENOMEM;
-
-	if (rc)
-		return rc;
-	w->stands = object_ref(over);
-	rc = writer_commit_busy(w, STATE_OPEN, WRITER_KEEP);
-	if (rc) {
-		object_unref(w->stands);
-		w->stands = old;
-		if (w->run)
-			run_path_mended(w->run, to);
-		if (set_path(w, from) == 0 && w->run)
-			run_path_failed(w->run, from, rc);
-		return rc;
-	}
-	if (old)
-		rc = tree_remove_later(w->v, from, false);
-	object_unref(old);
-	return rc;
-}
-
-static int move_object(struct writer *w, const char *to, struct object *over)
-{
-	struct object *o = object_ref(w->base);
-	struct store_cond cond = { .if_none_match = !over };
-	char key[PATH_CAP];
-	struct object_place place;
-	struct trailer t;
-	int rc = path_key(&w->v->rules, key, to, false);
-	bool attrs = w->attrs_dirty;
-
-	object_attrs(o, &t);
-	t.mode = w->attrs.mode;
-	t.uid = w->attrs.uid;
-	t.gid = w->attrs.gid;
-	t.mtime = w->attrs.mtime;
-	if (over) {
-		object_place(over, &place);
-		copy_text(cond.if_match, sizeof(cond.if_match), place.etag);
-	}
-	pthread_mutex_unlock(&w->lock);
-	if (!rc)
-		rc = writer_run(w);
-	if (!rc)
-		rc = tree_claim_cond(w->v, key, &cond);
-	if (!rc)
-		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, &cond);
-	if (!rc)
-		rc = tree_remove_later(w->v, w->path, false);
-	pthread_mutex_lock(&w->lock);
-	object_unref(o);
-	if (!rc)
-		rc = set_path(w, to);
-	if (!rc && attrs)
-		w->attrs_dirty = false;
-	return rc;
-}
-
-int writer_rename(struct writer *w, const char *to, struct object *over)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&w->lock);
-	writer_take(w);
-	if (w->error) {
-		rc = w->error;
-	} else if (w->dirty && !w->stream) {
-		rc = commit_as(w, to, over);
-	} else {
-		if (w->dirty)
-			rc = writer_commit_busy(w, STATE_OPEN, WRITER_KEEP);
-		if (!rc)
-			rc = move_object(w, to, over);
-	}
 	writer_give(w);
 	return rc;
 }

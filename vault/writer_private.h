@@ -98,6 +98,19 @@ int writer_run(struct writer *w); /* without the lock, BLOCKS: sets w->run */
 int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_keep keep);
 void writer_fail(struct writer *w, int error, const char *what); /* latches, drops everything */
 void writer_drop_content(struct writer *w);     /* overlay and upload; base stays */
+/* writer_gather.c; without the lock, BLOCK; w->busy must be ours */
+struct gathered {
+	struct slab **slabs;
+	uint32_t count;
+	bool token; /* the commit token is held: scratch slabs are taken from SLAB_COMMIT */
+};
+
+/* Chunks first .. first+count-1 of a file of that size, in plain: 0 and g, to be given to writer_ungather; ETIMEDOUT: no scratch memory; or a read error. */
+int writer_gather(struct writer *w, uint64_t size, uint64_t first, uint32_t count, struct gathered *g);
+void writer_ungather(struct writer *w, struct gathered *g); /* gives back slabs that are left, and the token */
+int writer_take_token(struct vault *v);               /* the commit token; ETIMEDOUT: no progress in the mount for the data deadline */
+struct slab *writer_take_scratch(struct vault *v);    /* a slab of SLAB_COMMIT; NULL: the same */
+
 /* writer.c */
 void writer_take(struct writer *w);             /* waits until nobody is busy, then it is ours */
 void writer_give(struct writer *w);             /* lets go, unlocks, tells those who wait for room */
