@@ -78,3 +78,15 @@ class BucketObjects(Base):
 
     def uploads_of(self, key):
         return self.s3.list_multipart_uploads(Bucket=self.bucket, Prefix=key).get("Uploads", [])
+
+    def keep_versions(self):
+        """Every object that is replaced or removed stays as a version from now on."""
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def versions(self, prefix):
+        """All versions of all keys that begin so, without those that only mark a removal."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [version for page in pages for version in page.get("Versions", [])]
+
+    def get_version(self, version):
+        return self.s3.get_object(Bucket=self.bucket, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
