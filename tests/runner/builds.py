@@ -74,8 +74,9 @@ class Builds:
         # TSan of gcc 12 cannot map its shadow under the address randomisation of newer kernels.
         wrapper = ["--wrapper", "setarch -R"] if build == "tsan" else []
         slow = {"asan": "3", "tsan": "6"}.get(build, "1")
+        log = self.path(build) / f"meson-logs/testlog{'-setarch' if wrapper else ''}.json"
+        log.unlink(missing_ok=True)
         result = run(["meson", "test", "--no-rebuild", "-t", slow, *wrapper, *wanted], 900, cwd=self.path(build), env=SANITIZER)
-        log = self.path(build) / "meson-logs/testlog.json"
         if result.code is None or not log.exists():
             self.report.add(prefix, "FAIL", result.seconds, output=result.output)
             return

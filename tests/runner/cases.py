@@ -115,6 +115,7 @@ class Scenarios:
             if line.startswith("measured: ") and state == "ok":
                 print(f"                 {line}", flush=True)
         if state != "FAIL" and not self.args.keep:
+            run(["chattr", "-R", "-f", "-i", str(work)], 60)  # mount points that the program made
             shutil.rmtree(work, ignore_errors=True)
 
 

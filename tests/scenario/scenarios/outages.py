@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Killed mounts, killed writers, dead servers: nothing half-written looks whole, nothing that was promised is lost, nothing hangs."""
-import concurrent.futures
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 
 from harness import expect, scenario, trees
