@@ -205,6 +205,13 @@ static struct slot *slot_new(void)
 	return slot;
 }
 
+static int given_up(const struct http_request *request, int64_t give_up)
+{
+	if (request->cancel && atomic_load(request->cancel))
+		return ECANCELED;
+	return clock_mono_ms() >= give_up ? ETIMEDOUT : 0;
+}
+
 /* An idle slot, or NULL where the caller may make one (*rc 0) or may not (*rc set). */
 static struct slot *slot_wait(struct http_pool *pool, const struct http_request *request, int *rc)
 {
@@ -213,18 +220,9 @@ static struct slot *slot_wait(struct http_pool *pool, const struct http_request 
 
 	if (request->stall_ms)
 		give_up = (int64_t)min_u64((uint64_t)give_up, (uint64_t)clock_mono_ms() + request->stall_ms);
-	*rc = 0;
 	pthread_mutex_lock(&pool->lock);
-	while (!pool->idle && pool->made >= pool->config.connections && !*rc) {
-		int64_t now = clock_mono_ms();
-
-		if (request->cancel && atomic_load(request->cancel))
-			*rc = ECANCELED;
-		else if (now >= give_up)
-			*rc = ETIMEDOUT;
-		else
-			cond_wait_until(&pool->given, &pool->lock, (int64_t)min_u64((uint64_t)give_up, (uint64_t)now + TICK_MS));
-	}
+	while (!(*rc = given_up(request, give_up)) && !pool->idle && pool->made >= pool->config.connections)
+		cond_wait_until(&pool->given, &pool->lock, (int64_t)min_u64((uint64_t)give_up, (uint64_t)clock_mono_ms() + TICK_MS));
 	if (!*rc && pool->idle) {
 		slot = pool->idle;
 		pool->idle = slot->next;
@@ -253,7 +251,7 @@ static struct slot *slot_take(struct http_pool *pool, const struct http_request 
 	struct slot *slot = slot_wait(pool, request, rc);
 
 	if (*rc)
-		snprintf(reply->message, sizeof(reply->message), "%s while waiting for a free connection",
+		snprintf(reply->message, sizeof(reply->message), "%s before there was a free connection",
 			 *rc == ECANCELED ? "cancelled" : "timed out");
 	if (slot || *rc)
 		return slot;
@@ -274,27 +272,27 @@ static void wipe_lines(struct curl_slist *list)
 	curl_slist_free_all(list);
 }
 
-/* The request's lines, and two that switch off what curl would add. NULL: no memory. */
+static bool add_line(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (longer)
+		*list = longer;
+	return longer;
+}
+
+/* The request's lines, and two that switch off what curl would add: an Expect costs every part a round trip. NULL: no memory. */
 static struct curl_slist *make_lines(const struct http_request *request)
 {
-	static const char *const off[] = { "Expect:", "Content-Type:" };
 	struct curl_slist *list = NULL;
+	bool good = add_line(&list, "Expect:") && add_line(&list, "Content-Type:");
 
-	for (size_t i = 0; i < ARRAY_LEN(off) + 1; i++) {
-		const char *line = i < ARRAY_LEN(off) ? off[i] : request->lines;
-		const char *end = i < ARRAY_LEN(off) ? line + 1 : request->lines + request->lines_len;
-
-		for (; line < end; line += strlen(line) + 1) {
-			struct curl_slist *longer = curl_slist_append(list, line);
-
-			if (!longer) {
-				wipe_lines(list);
-				return NULL;
-			}
-			list = longer;
-		}
-	}
-	return list;
+	for (size_t at = 0; good && at < request->lines_len; at += strlen(request->lines + at) + 1)
+		good = add_line(&list, request->lines + at);
+	if (good)
+		return list;
+	wipe_lines(list);
+	return NULL;
 }
 
 static void set_callbacks(struct transfer *t)

@@ -114,11 +114,13 @@ static long next_character(const unsigned char **at)
 {
 	static const long smallest[] = { 0, 0x80, 0x800, 0x10000 };
 	unsigned char first = *(*at)++;
-	int more = first < 0x80 ? 0 : first < 0xc0 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf8 ? 3 : -1;
+	int more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3; /* bytes that go on with it */
+
+	if ((first >= 0x80 && first < 0xc0) || first >= 0xf8)
+		return -1;
+
 	long c = more == 0 ? first : first & (0x3f >> more);
 
-	if (more < 0)
-		return -1;
 	for (int i = 0; i < more; i++) {
 		if ((**at & 0xc0) != 0x80)
 			return -1;

@@ -368,6 +368,10 @@ static void waiting_for_a_connection(void **state)
 	request.cancel = &cancel;
 	assert_int_equal(http_perform(pool, &request, &reply), ECANCELED);
 	http_reply_free(&reply);
+	request.cancel = NULL;
+	request.deadline = clock_mono_ms() - 1; /* over before it began */
+	assert_int_equal(http_perform(pool, &request, &reply), ETIMEDOUT);
+	http_reply_free(&reply);
 	assert_int_equal(get_errno(), 0); /* one that waits long enough gets it */
 	pthread_join(holder, &held);
 	assert_int_equal((intptr_t)held, 0);
