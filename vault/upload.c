@@ -291,18 +291,26 @@ static int note_part(struct upload *u, const struct store_part *part)
 	return rc;
 }
 
+/* A server copies in silence: a piece must be done well before it is taken for dead. */
+#define CARRY_PIECE (256ull << 20)
+enum { CARRY_PIECES_MAX = 1000 };
+
+uint32_t upload_carry_pieces(struct vault *v, uint64_t length)
+{
+	uint64_t piece = min_u64(v->store->limits.copy_max, max_u64(CARRY_PIECE, length / CARRY_PIECES_MAX + 1));
+
+	return (uint32_t)((length + piece - 1) / piece);
+}
+
 int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_t *copied)
 {
-	const struct store_limits *limits = &u->v->store->limits;
+	uint32_t pieces = upload_carry_pieces(u->v, length);
 	struct object_place place;
 	uint64_t at = 0;
 
 	object_place(from, &place);
-	*copied = 0;
-	while (at < length) {
-		/* Even pieces, so that none is below the smallest part. */
-		uint64_t left = length - at, pieces = (left + limits->copy_max - 1) / limits->copy_max;
-		uint64_t n = (left + pieces - 1) / pieces;
+	for (*copied = 0; *copied < pieces; (*copied)++) {
+		uint64_t n = (length - at) / (pieces - *copied); /* even, so that none is below the smallest part */
 		struct store_part part = { .number = *copied + 1 };
 		int rc = u->v->store->ops->part_copy(u->v->store, u->bucket_key, u->id, place.key, place.etag, at, n, &part, NULL);
 
@@ -313,7 +321,6 @@ int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_
 		if (rc)
 			return rc;
 		vault_progress(u->v);
-		(*copied)++;
 		at += n;
 	}
 	return 0;

@@ -45,7 +45,9 @@ const struct object_key *upload_key(const struct upload *u);
 
 /* BLOCKS: begins at the path's key, and records it in the writer's record. */
 int upload_begin(struct upload *u);
-/* BLOCKS: the first `length` bytes of an object in the bucket (header and full chunks) become the first parts; *copied: how many. */
+/* How many parts carrying that many bytes takes. */
+uint32_t upload_carry_pieces(struct vault *v, uint64_t length);
+/* BLOCKS: the first `length` bytes of an object in the bucket (header and full chunks) become the first parts, in even pieces; *copied: how many. */
 int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_t *copied);
 /* BLOCKS: encrypts and sends chunks first .. first+count-1 as part `number`; chunk 0 brings the header along, `end` (NULL: more follows) the trailer.
  * May be sent again under the same number. vault_progress is told. */

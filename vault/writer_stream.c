@@ -65,9 +65,7 @@ int stream_new(struct writer *w, bool grow)
 
 static uint32_t carried_parts(const struct writer *w, const struct stream *s)
 {
-	uint64_t copy_max = w->v->store->limits.copy_max;
-
-	return s->carry ? (uint32_t)((chunk_offset(s->first_chunk) + copy_max - 1) / copy_max) : 0;
+	return s->carry ? upload_carry_pieces(w->v, chunk_offset(s->first_chunk)) : 0;
 }
 
 int stream_plan_to(struct writer *w, struct stream *s, uint64_t chunk)
