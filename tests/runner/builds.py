@@ -16,7 +16,7 @@ SANITIZER = {
 BUILDS = {
     "gcc": ("gcc", []),
     "clang": ("clang", []),
-    "asan": ("gcc", ["-Db_sanitize=address,undefined", "-Dwerror=false"]),
+    "asan": ("gcc", ["-Db_sanitize=address,undefined", "-Dc_args=-fno-sanitize-recover=undefined", "-Dwerror=false"]),
     "tsan": ("gcc", ["-Db_sanitize=thread", "-Dwerror=false"]),
     "fuzz": ("clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true"]),
 }

@@ -51,6 +51,8 @@ def conformance(tools: Path, builds, report, port):
             for words in (["s3"], ["s3", "stack"]):
                 title = name if len(words) == 1 else f"{name}-under-layers"
                 report_program(report, title, run([program, *words], 300, env={**env, **more, **SANITIZER}))
+            if name == "conformance/minio":
+                report_program(report, f"{name}-vault", run([builds.target("asan", "test_stores")], 300, env={**env, **SANITIZER}))
         except AssertionError as failure:  # the server did not start
             report.add(name, "FAIL", 0, output=str(failure))
         finally:

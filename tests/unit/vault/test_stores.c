@@ -260,8 +260,6 @@ static void s3_server(void **state)
 	char error[512];
 	int64_t start;
 
-	if (!getenv("PISHOP_TEST_S3"))
-		skip();
 	snprintf(p.prefix, sizeof(p.prefix), "vault-%08x", rand_below(UINT32_MAX));
 	life(&p);
 	p.bucket = "no-such-bucket-here";
@@ -278,7 +276,9 @@ static void s3_server(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(local_folder), cmocka_unit_test(s3_server) };
+	const struct CMUnitTest local[] = { cmocka_unit_test(local_folder) };
+	const struct CMUnitTest server[] = { cmocka_unit_test(s3_server) };
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* The server is whoever runs this program's to start: tests/runner/conformance.py does. */
+	return getenv("PISHOP_TEST_S3") ? cmocka_run_group_tests(server, NULL, NULL) : cmocka_run_group_tests(local, NULL, NULL);
 }
