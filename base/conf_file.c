@@ -81,7 +81,7 @@ int conf_read_secrets(struct conf *c, const char *folder, bool may_be_absent)
 	if (outer < 0 && errno == ENOENT && may_be_absent)
 		return 0;
 	if (outer < 0)
-		return conf_fail(c, errno, "secret folder %s: %s", folder, strerror(errno));
+		return conf_fail(c, errno, "secret-dir: secret folder %s: %s", folder, strerror(errno));
 
 	/* Kubernetes swaps the link ..data when a secret changes. Through it, all files are of one version: no new key with an old id. */
 	AUTO(auto_close) int inner = openat(outer, "..data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

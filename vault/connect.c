@@ -128,6 +128,20 @@ int location_parse(const struct conf *conf, const char *text, struct location *o
 	return refuse(error, cap, "%s: not a store; write s3://BUCKET, s3://BUCKET/PREFIX or dir:/absolute/path", text);
 }
 
+/* No port, or one from 1 to 65535. Colons inside brackets are of an IPv6 address. */
+static bool port_fits(const char *host)
+{
+	const char *bracket = strrchr(host, ']'), *colon = strrchr(bracket ? bracket : host, ':');
+	char *end;
+
+	if (!colon)
+		return true;
+
+	unsigned long port = strtoul(colon + 1, &end, 10);
+
+	return colon[1] >= '0' && colon[1] <= '9' && !*end && port >= 1 && port <= 65535;
+}
+
 /* The endpoint without its scheme, and whether TLS is used. */
 static int endpoint_of(const struct conf *conf, char *host, size_t host_cap, bool *tls, char *error, size_t cap)
 {
@@ -154,6 +168,8 @@ static int endpoint_of(const struct conf *conf, char *host, size_t host_cap, boo
 			      conf_where(conf, "endpoint"));
 	memcpy(host, text, n);
 	host[n] = '\0';
+	if (!port_fits(host))
+		return refuse(error, cap, "%s: the port is not a number from 1 to 65535", conf_where(conf, "endpoint"));
 	return 0;
 }
 

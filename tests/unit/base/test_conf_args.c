@@ -101,9 +101,9 @@ static void mistakes_are_named(void **state)
 		{ "--log-format=xml", NULL, "--log-format=xml (command line): not one of text, json" },
 		{ "--timeout=10ms", NULL, "--timeout=10ms (command line): out of range; allowed: at least 1s" },
 		{ "--config", "/nonexistent", "configuration file /nonexistent: No such file or directory" },
-		{ "--secret-dir", "/nonexistent", "secret folder /nonexistent: No such file or directory" },
-		{ "--secret-dir", "/dev/null", "secret folder /dev/null: Not a directory" },
-		{ "--secret-dir", "/a\nb\033[2J\177", "secret folder /a?b?[2J?: No such file or directory" },
+		{ "--secret-dir", "/nonexistent", "secret-dir: secret folder /nonexistent: No such file or directory" },
+		{ "--secret-dir", "/dev/null", "secret-dir: secret folder /dev/null: Not a directory" },
+		{ "--secret-dir", "/a\nb\033[2J\177", "secret-dir: secret folder /a?b?[2J?: No such file or directory" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
