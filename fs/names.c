@@ -208,6 +208,9 @@ int names_clear_file(struct fs *f, const char *path)
 	return tree_send_removals(f->vault, folder);
 }
 
+/* MinIO keeps a folder's marker in a file whose name is so much longer, and calls a name that does not fit invalid. */
+enum { MINIO_MARKER_EXTRA = 9 };
+
 static void mkdir_run(struct call *c)
 {
 	char path[PATH_CAP];
@@ -222,6 +225,8 @@ static void mkdir_run(struct call *c)
 		rc = names_clear_file(c->fs, path);
 	if (!rc)
 		rc = tree_make_folder(c->fs->vault, path, &attrs, &o);
+	if (rc == EINVAL && strlen(path_name(path)) > vault_rules(c->fs->vault)->segment_max - MINIO_MARKER_EXTRA)
+		rc = ENAMETOOLONG;
 	if (rc)
 		not_made(c, rc);
 	else
