@@ -262,8 +262,8 @@ def bad_network(fx):
 @scenario(stores=MOUNTS)
 def upload_left_behind(fx):
     """An upload that a killed mount began is aborted by a later mount without any local state, once it is old enough."""
-    process = writer("/backup/left", 40, pause=0.1)
-    time.sleep(2.0)
+    process = writer("/backup/left", 400, pause=0.01)
+    time.sleep(1.5)
     expect(process.poll() is None, "the writer ended too early: nothing is left behind")
     fx.mounts.pop().kill()
     process.kill()
