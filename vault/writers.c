@@ -109,19 +109,26 @@ void writer_queue_early(struct writer *w)
 	w->jobs--;
 }
 
-/* The writer that nobody has written to for the longest time, among those whose memory only a commit frees. */
+/* The writer that nobody has written to for the longest time, among those whose memory only a commit frees. One that is to replace an existing
+ * file comes last: its early commit makes a piece stand where a whole file stood. */
 static struct writer *idlest(struct writers *all)
 {
 	struct writer *best = NULL;
+	bool best_replaces = true;
+	int64_t best_wrote = INT64_MAX;
 
 	for (struct writer *w = all->first; w; w = w->next) {
 		if (pthread_mutex_trylock(&w->lock) != 0)
 			continue;
 
 		bool fits = !w->busy && !w->early_queued && w->dirty && !w->error && !w->unlinked && w->over.count > w->over.clean;
+		bool idler = w->replaces == best_replaces ? w->wrote_ms < best_wrote : best_replaces;
 
-		if (fits && (!best || w->wrote_ms < best->wrote_ms))
+		if (fits && idler) {
 			best = w;
+			best_replaces = w->replaces;
+			best_wrote = w->wrote_ms;
+		}
 		pthread_mutex_unlock(&w->lock);
 	}
 	return best;
