@@ -591,7 +591,8 @@ static void only_reads_that_touch_damage_fail(void **state)
 		}
 		assert_true(failed >= 1);
 		settle(s);
-		assert_true(bytes_in(s) - before <= 20 * MIB); /* of 3: it does not fetch the same again and again */
+		/* 3 are read. A window of up to 16 ahead of the damage, and one anew behind it: not the same again and again, which would be hundreds. */
+		assert_true(bytes_in(s) - before <= 40 * MIB);
 		reopen(s);
 		*flip ^= 4;
 	}
