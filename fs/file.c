@@ -122,6 +122,8 @@ static int may_open(struct fs *f, struct node *node, bool confirmed)
 		return confirmed ? node->trouble : EBUSY; /* perhaps it was mended */
 	if (node->foreign && !f->config.foreign_read)
 		return EACCES;
+	if (!node->object)
+		return ESTALE; /* it was removed before anything of it was stored */
 	return confirmed || fresh(node->object) ? 0 : EBUSY;
 }
 

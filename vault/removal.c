@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/removal.h"
 #include "vault/object_private.h"
+#include "vault/removal_check.h"
 #include "vault/tree.h"
 
 #include "base/clock.h"
@@ -173,27 +174,44 @@ static void log_failures(struct removal *const *batch, size_t n, const int *resu
 		log_msg(LOG_ERROR, "remove", "%u removals failed in all; only the first %u are named", failed, LOGGED_MAX);
 }
 
+/* The keys that are to be sent, into keys; results[i] is set for those that may not be. Of what was replaced meanwhile nothing is sent: as if the
+ * removal had come first. Returns how many. */
+static size_t choose_keys(struct vault *v, struct removal *const *batch, size_t n, int *results, const char **keys, struct removal_want *wants)
+{
+	size_t chosen = 0;
+
+	ask_records(v, batch, n, results);
+	for (size_t i = 0; i < n; i++)
+		wants[i] = (struct removal_want){ .key = batch[i]->key, .path = batch[i]->path, .etag = batch[i]->etag, .error = results[i] };
+	removal_check(v, wants, n);
+	for (size_t i = 0; i < n; i++) {
+		results[i] = wants[i].error;
+		if (!results[i] && !wants[i].replaced)
+			keys[chosen++] = batch[i]->key;
+	}
+	return chosen;
+}
+
 /* Sends what the records allow. results[i] for each of the batch. Returns the errno of the request where all of it failed. */
 static int send_keys(struct vault *v, struct removal *const *batch, size_t n, int *results)
 {
 	AUTO_FREE const char **keys = calloc(n, sizeof(*keys));
 	AUTO_FREE int *answers = calloc(n, sizeof(*answers));
+	AUTO_FREE struct removal_want *wants = calloc(n, sizeof(*wants));
 	struct store_call call = { .timeout_ms = v->config.meta_timeout_ms };
 	size_t sent = 0;
 	int rc = 0;
 
-	ask_records(v, batch, n, results);
-	if (!keys || !answers) {
+	if (!keys || !answers || !wants) {
+		rc = store_fail(&call, ENOMEM, NULL, "out of memory");
 		for (size_t i = 0; i < n; i++)
-			results[i] = store_fail(&call, ENOMEM, NULL, "out of memory");
+			results[i] = rc;
 	} else {
-		for (size_t i = 0; i < n; i++)
-			if (!results[i])
-				keys[sent++] = batch[i]->key;
+		sent = choose_keys(v, batch, n, results, keys, wants);
 		if (sent)
 			rc = v->store->ops->remove(v->store, keys, sent, answers, &call);
 		for (size_t i = 0, k = 0; i < n; i++)
-			if (!results[i])
+			if (k < sent && keys[k] == batch[i]->key)
 				results[i] = answers[k++];
 	}
 	log_failures(batch, n, results, &call);

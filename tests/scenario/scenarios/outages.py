@@ -271,7 +271,7 @@ def upload_left_behind(fx):
     store = objects(fx)
     records = [key for key in store.keys() if "/run/" in key]
     expect(records, f"the killed mount's record is not in the store: {store.keys()}")
-    time.sleep(2.5)
+    time.sleep(4)  # more than 2 s by clocks of whole seconds
     fx.mount("--recover-after", "2s")
     wait_for(lambda: not [key for key in store.keys() if key in records], 20, "the dead writer's record is removed")
     if fx.store == S3:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from harness import expect, scenario
+from harness.failure import expect_equal
 from harness.mount import KEY
 from harness.objects import objects
 from harness.registry import MOUNTS, S3
@@ -119,3 +120,27 @@ def two_mounts_briefly(fx):
 def two_mounts_ten_minutes(fx):
     """The same for ten minutes."""
     two_mounts(fx, 600)
+
+
+@scenario(stores=MOUNTS)
+def late_removal_spares_what_came_after(fx):
+    """Removals wait a moment for others. What another mount writes at that name meanwhile, and was promised, stays."""
+    fx.unmount()
+    one, two = fx.mount(at=fx.work / "one"), fx.mount(at=fx.work / "two")
+    names = [f"file-{i}" for i in range(12)]
+    for name in names:
+        (one.at / name).write_bytes(b"old")
+    fx.sh("ls -l two; rm one/file-*", cwd=fx.work)
+    promised = {}
+    for name in names:
+        try:
+            (two.at / name).write_bytes(b"new")
+            promised[name] = b"new"
+        except OSError:
+            pass  # a promise that was not given
+    time.sleep(1)
+    for mount in (one, two):
+        fx.unmount(mount, code=None)
+    fx.mount()
+    expect(len(promised) > 2, f"hardly any write succeeded: {promised}")
+    expect_equal({name: (fx.mnt / name).read_bytes() for name in promised if (fx.mnt / name).exists()}, promised, "what the second mount wrote")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ways of writing: in place, sparse, appended, mapped, read while written, many at once."""
 import concurrent.futures
+import contextlib
 import errno
 import mmap
 import os
 import random
 import subprocess
 import sys
+import time
 import zlib
 
 from harness import expect, scenario, trees
@@ -115,6 +117,24 @@ def open_while_renamed_and_removed(fx):
     with open("/backup/uno", "rb") as file:
         expect(file.read() == content + b"later", "content under the new name")
     expect_equal(fx.sh("cat three"), "other\n", "the file that replaced the open one")
+
+
+@scenario()
+def opened_again_after_removal(fx):
+    """A file that was removed before anything of it was stored is gone for whoever still holds it without having it open: an error or an
+    empty file, and the mount lives on."""
+    for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_TRUNC):
+        writer = os.open("/backup/brief", os.O_CREAT | os.O_WRONLY)
+        held = os.open("/backup/brief", os.O_PATH)
+        os.unlink("/backup/brief")
+        os.close(writer)
+        time.sleep(0.3)  # until the last close was finished
+        for use in (lambda: os.close(os.open(f"/proc/self/fd/{held}", flags)), lambda: os.truncate(f"/proc/self/fd/{held}", 5),
+                    lambda: os.chmod(f"/proc/self/fd/{held}", 0o600), lambda: os.utime(f"/proc/self/fd/{held}", (1, 1))):
+            with contextlib.suppress(OSError):
+                use()
+        os.close(held)
+    fx.sh("test ! -e brief; echo alive >other; cat other")
 
 
 @scenario()

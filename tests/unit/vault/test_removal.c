@@ -468,6 +468,92 @@ static void many_threads(void **state)
 	tree_listing_free(&l);
 }
 
+/* ---- what another mount wrote meanwhile */
+
+/* Queues the removal of what stands at acme/d/NAME by its ETag; replaced: something else is written there before. */
+static void remove_standing(struct kit *k, const char *name, bool replaced)
+{
+	struct store_meta meta;
+	char path[64], key[80];
+
+	snprintf(path, sizeof(path), "acme/d/%s", name);
+	snprintf(key, sizeof(key), "backups/%s", path);
+	assert_int_equal(kit_raw_head(k->bucket, key, &meta), 0);
+	if (replaced)
+		kit_raw_put(k->bucket, key, "other", 5);
+	assert_int_equal(tree_remove_known_later(k->v, path, false, meta.etag), 0);
+}
+
+/* Few are looked at by HEAD, many by a listing of several pages (of 10 keys); what was replaced stays in both, and the rest goes. */
+static void what_was_replaced_meanwhile_stays(void **state)
+{
+	struct kit *k = *state;
+	char name[16], key[80];
+
+	warm(k);
+	for (int many = 0; many < 2; many++) {
+		int count = many ? 25 : 2;
+
+		for (int i = 0; i < 40; i++) {
+			snprintf(key, sizeof(key), "backups/acme/d/%02d", i);
+			raw(k, key);
+		}
+		raw(k, "backups/acme/d/03/below");
+		kit_log_begin();
+		for (int i = 0; i < count; i++) {
+			snprintf(name, sizeof(name), "%02d", i);
+			remove_standing(k, name, i == 1);
+		}
+		assert_int_equal(tree_send_removals(k->v, "acme/d"), 0);
+		char *log = kit_log_end();
+
+		assert_non_null(strstr(log, "another writer replaced it"));
+		free(log);
+		for (int i = 0; i < 40; i++) {
+			snprintf(key, sizeof(key), "backups/acme/d/%02d", i);
+			assert_int_equal(there(k, key), i == 1 || i >= count);
+		}
+		assert_true(listed(k, "acme/d", "01"));
+	}
+}
+
+static void what_cannot_be_looked_at_is_not_removed(void **state)
+{
+	struct kit *k = *state;
+
+	warm(k);
+	for (int many = 0; many < 2; many++) {
+		const char *names[] = { "a", "b", "c" };
+		size_t count = many ? 3 : 2;
+
+		for (size_t i = 0; i < count; i++) {
+			char key[80];
+
+			snprintf(key, sizeof(key), "backups/acme/d/%s", names[i]);
+			raw(k, key);
+			remove_standing(k, names[i], false);
+		}
+		kit_fault(k, many ? STORE_LIST : STORE_HEAD, NULL, 0, 0, FAULT_FAIL, EHOSTUNREACH);
+		assert_int_equal(tree_send_removals(k->v, "acme/d"), EHOSTUNREACH);
+		fault_store_clear(k->fault);
+		assert_true(there(k, "backups/acme/d/a"));
+		assert_true(there(k, "backups/acme/d/b"));
+	}
+}
+
+/* One that is not there any more is removed all the same: its name may come back as a delete marker's. */
+static void what_went_meanwhile_is_no_error(void **state)
+{
+	struct kit *k = *state;
+
+	warm(k);
+	raw(k, "backups/acme/d/a");
+	remove_standing(k, "a", false);
+	kit_raw_remove(k->bucket, "backups/acme/d/a");
+	assert_int_equal(tree_send_removals(k->v, "acme/d"), 0);
+	assert_false(there(k, "backups/acme/d/a"));
+}
+
 int main(void)
 {
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
@@ -476,7 +562,8 @@ int main(void)
 		KIT_TEST(a_full_batch_is_sent_at_once), KIT_TEST(listings_do_not_show_them),
 		KIT_TEST(listings_under_way_do_not_bring_names_back), KIT_TEST(claims), KIT_TEST(a_claim_waits_for_a_removal_under_way),
 		KIT_TEST(failures_are_told), KIT_TEST(failures_of_the_clock_are_told_later), KIT_TEST(one_of_many_fails), KIT_TEST(a_dead_store_is_asked_once), KIT_TEST(not_ours_any_more),
-		KIT_TEST(many_threads),
+		KIT_TEST(many_threads), KIT_TEST(what_was_replaced_meanwhile_stays), KIT_TEST(what_cannot_be_looked_at_is_not_removed),
+		KIT_TEST(what_went_meanwhile_is_no_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
