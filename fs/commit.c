@@ -35,6 +35,12 @@ void file_committed(struct fs *f, struct node *node, struct content *content)
 	object_unref(o);
 }
 
+/* What an application can act on is told as it is; the log has the rest. */
+static int told(int rc)
+{
+	return !rc || rc == ENOSPC || rc == EDQUOT || rc == EFBIG ? rc : EIO;
+}
+
 /* ---- flush */
 
 static void say_mark(struct fs *f, struct node *node, const struct flush_verdict *v)
@@ -88,7 +94,7 @@ static void flush_run(struct call *c)
 		rc = writer_commit(content->writer, state, last ? WRITER_DROP : WRITER_KEEP);
 	file_committed(f, c->node, content);
 	call_leave(f, c->node);
-	reply_error(c, rc ? EIO : 0);
+	reply_error(c, told(rc));
 }
 
 /* A reader's close: it has nothing to save, but should know that what it may have read will not be there. */
@@ -143,7 +149,7 @@ static void fsync_run(struct call *c)
 		rc = settle_now(f, c->node);
 	}
 	call_leave(f, c->node);
-	reply_error(c, rc ? EIO : 0);
+	reply_error(c, told(rc));
 }
 
 void file_fsync(struct call *c)

@@ -70,7 +70,7 @@ class Scenarios:
         try:
             together = iter([case for case in wanted if not case.scenario.alone])
             lock = threading.Lock()
-            threads = [threading.Thread(target=self._worker, args=(together, lock, slot, base)) for slot in range(SIDE_BY_SIDE)]
+            threads = [threading.Thread(target=self._worker, args=(together, lock, slot, base), daemon=True) for slot in range(SIDE_BY_SIDE)]
             for thread in threads:
                 thread.start()
             for thread in threads:

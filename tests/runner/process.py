@@ -12,9 +12,10 @@ class Result:
 
 
 def run(command, timeout, cwd=None, env=None) -> Result:
-    """Runs command (a list) in a process group of its own. Output and errors together. code is None where the time ran out."""
+    """Runs command (a list) in a process group of its own, which ends with this process, also where that is killed. Output and errors
+    together. code is None where the time ran out."""
     start = time.monotonic()
-    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         output, _ = process.communicate(timeout=timeout)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Killed mounts, killed writers, dead servers: nothing half-written looks whole, nothing that was promised is lost, nothing hangs."""
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -277,3 +278,47 @@ def upload_left_behind(fx):
     if fx.store == S3:
         expect(not store.uploads_of("backups/acme/left"), "the upload is still open")
     fx.sh("test ! -e left; echo anew >left; cat left")
+
+
+@scenario(stores=MOUNTS)
+def slow_mount_is_taken_for_dead(fx):
+    """A mount that was only frozen while another one cleaned up after it: its writers get errors, nothing of theirs goes over what the other
+    mount wrote meanwhile, and what either promised is there."""
+    brief = ("--recover-after", "2s")
+    fx.remount(*brief)
+    slow = fx.mounts[-1]
+    fx.sh("echo kept >kept")
+    process = writer("/backup/contested", 80, pause=0.02)
+    time.sleep(1)
+    os.kill(slow.pid, signal.SIGSTOP)
+    time.sleep(4)  # more than 2 s by clocks of whole seconds
+    other = fx.mount(*brief, at=fx.work / "other")
+    wait_for(lambda: "fell silent" in other.log.read_text(), 20, "the other mount takes the silent writer's record")
+    (other.at / "contested").write_bytes(b"of the other mount")
+    os.kill(slow.pid, signal.SIGCONT)
+    expect(process.wait(90) != 0, "the slow mount's writer heard of no error")
+    fx.unmount(slow, code=DRAIN_INCOMPLETE)
+    fx.unmount(other)
+    fx.mount()
+    expect_equal(fx.sh("cat kept contested"), "kept\nof the other mount", "what the two mounts promised")
+
+
+@scenario(stores=(DIR,))
+def store_is_full(fx):
+    """A full disk below a local store: the writers get errors, what was closed before stays whole, no half file is seen, and with room again all goes on."""
+    fx.unmount()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40M", "tmpfs", str(fx.work / "store")], check=True)
+    fx.mount()
+    fx.sh("seq 100000 >good; cp good $W/; mkdir d")
+    process = writer("/backup/huge", 80)
+    expect(process.wait(60) != 0, "80 MB fitted into 40")
+    expect(fx.logged("NOT SAVED", "huge"), f"the log does not name the lost file; {fx.log_tail()}")
+    fx.sh("head -c 60M /dev/zero >$W/store/filler || true")
+    failed = subprocess.run(["cp", str(fx.work / "good"), "/backup/small"], stderr=subprocess.PIPE, text=True, check=False)
+    expect(failed.returncode != 0 and "No space" in failed.stderr, f"cp into a full store: {failed}")
+    fx.sh("cmp good $W/good; fails '' cat huge; rm -f small huge $W/store/filler; cp $W/good again; cmp again good")
+    fx.remount()
+    expect_equal(fx.sh("ls"), "again\nd\ngood\n", "names")
+    fx.sh("cmp good $W/good; cmp again $W/good")
+    fx.unmount()
+    subprocess.run(["umount", str(fx.work / "store")], check=True)
