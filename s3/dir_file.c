@@ -344,12 +344,8 @@ int dir_publish(const struct dir_store *d, const char *key, struct dir_temp *t, 
 		return dir_fail(call, rc == ENOENT ? EIO : rc, key, "publishing");
 	if (out.refused)
 		return store_fail(call, ESTALE, key, "the condition does not hold");
-	if (out.sync_error) {
-		rc = dir_fail(call, out.sync_error, key, "making the folder durable");
-		if (call)
-			call->err.ambiguous = true; /* it is there, for now */
-		return rc;
-	}
+	if (out.sync_error) /* it is there, until a power cut: not ambiguous, as no look can tell that it will stay */
+		return dir_fail(call, out.sync_error, key, "making the folder durable");
 	if (meta && fstat(t->fd, &st))
 		return dir_fail(call, errno, key, "looking at the new file");
 	if (meta)
