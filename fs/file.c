@@ -56,6 +56,14 @@ struct handle *handle_new(struct fs *f, struct node *node)
 	return h;
 }
 
+bool handle_reads(const struct fs *f, const struct node *node)
+{
+	for (const struct handle *h = f->handles; h; h = h->next)
+		if (h->node == node && h->readable)
+			return true;
+	return false;
+}
+
 void handle_free(struct fs *f, struct handle *h)
 {
 	if (!h)
@@ -250,6 +258,8 @@ static void open_try(struct call *c, bool inside)
 	if (h && for_writing(c))
 		caller_opens(c->pid, &h->opener);
 	fs_lock(f);
+	if (h)
+		h->readable = (c->flags & O_ACCMODE) != O_WRONLY;
 	if (!rc)
 		rc = for_writing(c) ? open_for_writing(f, c, h, inside) : open_for_reading(f, c, inside);
 	fs_unlock(f);
@@ -365,6 +375,7 @@ void file_create(struct call *c)
 		return;
 	}
 	caller_opens(c->pid, &h->opener);
+	h->readable = (c->flags & O_ACCMODE) != O_WRONLY;
 	names_new_attrs(c, ENTRY_FILE, &attrs);
 	fs_lock(f);
 	rc = make_file(f, c, h, &attrs);

@@ -37,11 +37,14 @@ struct handle {
 	char *text;               /* status file: what it said at open */
 	size_t text_len;
 	bool direct;              /* the kernel is not to keep its pages */
+	bool readable;            /* files: not opened with O_WRONLY */
 	struct handle *prev, *next; /* all handles, under the file system's lock */
 };
 
 /* Pins the node. NULL: no memory. */
 struct handle *handle_new(struct fs *f, struct node *node);
+/* The lock is held. Is the file open for reading somewhere? */
+bool handle_reads(const struct fs *f, const struct node *node);
 /* BLOCKS where it has a source (waits for prefetches). The lock must not be held. NULL is legal. */
 void handle_free(struct fs *f, struct handle *h);
 

@@ -18,7 +18,7 @@ struct content *names_gone(struct fs *f, struct node *node)
 	node->unlinked = true;
 	settle_cancel(f, node);
 	if (content)
-		writer_unlinked(content->writer);
+		writer_unlinked(content->writer, handle_reads(f, node));
 	if (folder) {
 		attrs_touch_folder(folder);
 		dir_drop(folder->dir, node->name);
@@ -48,38 +48,22 @@ static int remove_file(struct fs *f, const char *path, struct object *o)
 	return tree_remove_known_later(f->vault, path, false, place.etag);
 }
 
-/* In the node's queue, where no commit is under way. */
-static int unlink_open(struct fs *f, struct node *node, struct content *content, const char *path)
-{
-	struct writer_look look;
-	struct object *o;
-	int rc = 0;
-
-	/* An early commit may be under way behind our back: it ends before this one, which sends nothing, is let in. */
-	writer_unlinked(content->writer);
-	writer_commit(content->writer, STATE_OPEN, WRITER_KEEP);
-	writer_look(content->writer, &look);
-	o = names_standing(node, content);
-	if (o || look.error) /* of a failed commit nobody knows whether it arrived */
-		rc = remove_file(f, path, o);
-	object_unref(o);
-	return rc;
-}
-
 static void unlink_run(struct call *c)
 {
 	struct fs *f = c->fs;
 	struct node *node = c->other;
 	struct content *content, *drop = NULL;
 	char path[PATH_CAP];
+	bool readable;
 	int rc;
 
 	fs_lock(f);
 	content = content_ref(node->content);
+	readable = handle_reads(f, node);
 	rc = node_path(&f->nodes, node, path);
 	fs_unlock(f);
 	if (!rc)
-		rc = content ? unlink_open(f, node, content, path) : remove_file(f, path, node->object);
+		rc = content ? writer_unlink(content->writer, readable) : remove_file(f, path, node->object);
 	fs_lock(f);
 	if (!rc)
 		drop = names_gone(f, node);

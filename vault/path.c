@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define RESERVED ".pishop"
+#define RECORDS RESERVED "/t/"
 
 static bool is_root(const char *path)
 {
@@ -61,11 +62,19 @@ int path_record_key(const struct path_rules *rules, char out[PATH_CAP], const ch
 {
 	const char *between = rules->prefix[0] ? "/" : "";
 
-	return fits(snprintf(out, PATH_CAP, "%s%s" RESERVED "/t/%s/%s/%s", rules->prefix, between, tenant, kind, name), key_limit(rules));
+	return fits(snprintf(out, PATH_CAP, "%s%s" RECORDS "%s/%s/%s", rules->prefix, between, tenant, kind, name), key_limit(rules));
+}
+
+int path_staging(char out[PATH_CAP], const char *tenant, const char *name)
+{
+	return fits(snprintf(out, PATH_CAP, RECORDS "%s/staging/%s", tenant, name), PATH_CAP - 1);
 }
 
 void path_tenant(char out[PATH_CAP], const char *path)
 {
+	if (strncmp(path, RECORDS, strlen(RECORDS)) == 0)
+		path += strlen(RECORDS);
+
 	size_t n = min_size(strcspn(path, "/"), PATH_CAP - 1);
 
 	memcpy(out, path, n);

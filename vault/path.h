@@ -23,7 +23,9 @@ int path_join(const struct path_rules *rules, char out[PATH_CAP], const char *pa
 /* Keys: of a file or link; of a folder marker (ends in "/"; the root's is "<prefix>/" or ""); and of a record of the path's tenant. */
 int path_key(const struct path_rules *rules, char out[PATH_CAP], const char *path, bool folder);
 int path_record_key(const struct path_rules *rules, char out[PATH_CAP], const char *tenant, const char *kind, const char *name);
-/* First component, into out. "" for the root. */
+/* Path of an object in a tenant's staging area. It is below .pishop, so that no name of the tree maps there, but path_key and path_tenant take it as any. */
+int path_staging(char out[PATH_CAP], const char *tenant, const char *name);
+/* First component, or the tenant of a staging path, into out. "" for the root. */
 void path_tenant(char out[PATH_CAP], const char *path);
 const char *path_name(const char *path);            /* last component, inside path */
 void path_parent(char out[PATH_CAP], const char *path);

@@ -6,19 +6,22 @@
 #include "vault/object.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Cleaning up after writers that fell silent.
  *
  * A record is looked at when the bucket has not seen it change for silent_after_s by the server's clock. It is let go while the writer shows life in
  * another way: its own time in the record, or a part that arrived lately. Else it is taken: rewritten, if it is still the one that was read, with
- * our id in it, whereupon its writer, if it lives after all, publishes nothing any more. Only then are its uploads aborted. Then it is
- * removed, or, where paths failed, kept without uploads until each of them was written anew.
+ * our id in it, whereupon its writer, if it lives after all, publishes nothing any more. Only then are its uploads aborted, and what it has in
+ * the staging area removed. Then it is removed itself, or, where paths failed, kept without uploads until each of them was written anew.
  *
- * INVARIANTS: objects are never touched, and nothing that the record does not name. In doubt (an error, a record that cannot be read) everything stays as
- * it is; the next look is a few minutes away. The first write here makes our own record, as every first write does. */
+ * INVARIANTS: no object of the tree is ever touched, and nothing that the record does not name or that has not the writer's id in its name. In doubt (an
+ * error, a record that cannot be read) everything stays as it is; the next look is a few minutes away. The first write here makes our own record, as
+ * every first write does. */
 
 #define ABORT_TRIES 5u
 #define ABORT_WAIT_MS 50 /* doubled with each try: a part under way may land after the abort */
+#define STAGED_PAGES 1000u /* of staging objects removed in one round */
 #define MENDED_LOOKS 64u /* failed paths looked at in one round */
 
 /* One round over one or all tenants. */
@@ -198,6 +201,47 @@ static int end_uploads(const struct case_file *c)
 	return rc;
 }
 
+static int remove_page(const struct case_file *c, const struct store_page *page)
+{
+	struct store *store = c->round->v->store;
+	struct store_call call = next_call(c->round);
+	AUTO_FREE const char **keys = calloc(page->count + 1, sizeof(*keys));
+	AUTO_FREE int *results = calloc(page->count + 1, sizeof(*results));
+
+	if (!keys || !results)
+		return ENOMEM;
+	for (size_t i = 0; i < page->count; i++)
+		keys[i] = page->objects[i].key;
+	return page->count ? store->ops->remove(store, keys, page->count, results, &call) : 0;
+}
+
+/* What it had put aside under its id: writer_stage.c. */
+static int remove_staged(const struct case_file *c)
+{
+	struct vault *v = c->round->v;
+	uint32_t most = v->store->limits.delete_max < v->store->limits.list_max ? v->store->limits.delete_max : v->store->limits.list_max;
+	char name[RUN_WRITER_HEX + 1], prefix[PATH_CAP];
+	bool more = true;
+	int rc;
+
+	snprintf(name, sizeof(name), "%s-", c->record.writer);
+	rc = path_record_key(&v->rules, prefix, c->record.tenant, "staging", name);
+	for (unsigned pages = 0; more && !rc && pages < STAGED_PAGES; pages++) {
+		struct store_call call = next_call(c->round);
+		struct store_page page = { 0 };
+
+		rc = must_stop(c->round);
+		if (!rc)
+			rc = v->store->ops->list(v->store, prefix, 0, NULL, most, &page, &call);
+		if (!rc)
+			rc = remove_page(c, &page);
+		more = page.next != NULL;
+		store_page_free(&page);
+		run_tick(v);
+	}
+	return rc;
+}
+
 static int remove_record(const struct case_file *c)
 {
 	struct store_call call = next_call(c->round);
@@ -224,6 +268,8 @@ static int take(struct case_file *c)
 	if (rc)
 		return rc;
 	rc = end_uploads(c);
+	if (!rc)
+		rc = remove_staged(c);
 	if (!rc && (uploads || !run_record_has_failed(&c->record)))
 		rc = finish(c);
 	if (!rc)

@@ -8,10 +8,12 @@
  *   dirty       dirty, no stream: bytes, the size, or the existence of the file are not in the bucket
  *   streaming   stream != NULL: a multipart upload runs; complete parts leave the overlay for it
  *   committing  busy: one thread makes it durable (or renames, or abandons it); NOW calls answer EAGAIN, others wait
+ *   staged      dirty, staging != NULL: base is a piece of the content in the staging area; nothing of it stands at the path
  *   failed      error != 0: nothing is held, nothing will be published, every write, read and commit answers the error
  * clean -> dirty            writer_write, writer_resize, and writer_new for a name that does not exist yet
  * dirty -> streaming        stream_pump, when the first part is complete and more has followed
  * dirty, streaming -> clean writer_commit, by hand, early because memory is short, or because sent bytes are asked for or changed
+ * dirty -> staged           memory is short, and the file is small; or its name was removed while somebody could still read it
  * any -> failed             a request failed for good, another's object stands there, the upload vanished, ownership was lost
  * failed -> dirty           only content made anew: writer_resize(0); the caller also makes a new writer for O_TRUNC and replacement
  *
@@ -116,6 +118,7 @@ void writer_free(struct writer *w)
 	while (w->jobs)
 		pthread_cond_wait(&w->changed, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+	stage_drop(w);
 	object_unref(w->base);
 	object_unref(w->stands);
 	pthread_cond_destroy(&w->changed);
@@ -138,6 +141,10 @@ static int write_locked(struct writer *w, uint64_t offset, const void *data, siz
 		return w->error;
 	if (w->busy)
 		return EAGAIN;
+	if (w->discard) {
+		w->size = max_u64(w->size, offset + len);
+		return 0;
+	}
 	if (offset > w->v->writers->largest || len > w->v->writers->largest - offset)
 		return EFBIG;
 	if (stream_conflict(w, offset, data, len)) {
@@ -178,6 +185,7 @@ int writer_write(struct writer *w, uint64_t offset, const void *data, size_t len
 static void start_anew(struct writer *w)
 {
 	writer_drop_content(w);
+	stage_drop(w);
 	object_unref(w->base);
 	w->base = NULL;
 	w->base_limit = 0;
@@ -192,6 +200,10 @@ static int resize_locked(struct writer *w, uint64_t size)
 {
 	if (w->busy)
 		return EAGAIN;
+	if (w->discard) {
+		w->size = size;
+		return 0;
+	}
 	if (!size) {
 		start_anew(w);
 		return 0;
@@ -276,7 +288,7 @@ int writer_read(struct writer *w, uint64_t offset, size_t len, void *out, size_t
 
 		while (w->busy)
 			pthread_cond_wait(&w->changed, &w->lock);
-		rc = w->error;
+		rc = w->discard ? EIO : w->error;
 		want = offset < w->size ? (size_t)min_u64(len, w->size - offset) : 0;
 		if (rc || !want)
 			break;
@@ -339,25 +351,10 @@ struct object *writer_object(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 
 	/* While it replaces something, what stands there is still the old object, not a commit of this content. */
-	struct object *o = object_ref(w->base ? w->base : w->replaces ? NULL : w->stands);
+	struct object *o = object_ref(w->base && !w->staging ? w->base : w->replaces ? NULL : w->stands);
 
 	pthread_mutex_unlock(&w->lock);
 	return o;
-}
-
-void writer_unlinked(struct writer *w)
-{
-	pthread_mutex_lock(&w->lock);
-	w->unlinked = true;
-	if (w->error && w->run)
-		run_path_mended(w->run, w->path); /* removed: nobody misses it any more */
-	if (!w->busy && stream_sent_end(w)) {
-		w->error = EIO; /* bytes that were already sent are gone with the upload */
-		overlay_clear(&w->over);
-	}
-	if (!w->busy) /* else whoever has it sees `unlinked` when it is done */
-		stream_orphan(w);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void writer_abandon(struct writer *w, int error)
@@ -365,6 +362,12 @@ void writer_abandon(struct writer *w, int error)
 	pthread_mutex_lock(&w->lock);
 	writer_take(w);
 	writer_drop_content(w);
+	if (w->staging) {
+		stage_drop(w);
+		object_unref(w->base);
+		w->base = w->replaces ? NULL : object_ref(w->stands);
+		w->licence = false;
+	}
 	w->base_limit = w->size = w->base ? object_size(w->base) : 0;
 	w->has_bytes = w->size > 0;
 	w->dirty = w->attrs_dirty = w->touched = false;

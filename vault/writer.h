@@ -54,9 +54,12 @@ int writer_send(struct writer *w, enum trailer_state state);
 /* BLOCKS. Commits (state 0) if needed, then makes the object stand at `to`, replacing `over` (NULL: nothing may stand there), and removes the old key. The
  * attributes ride along. */
 int writer_rename(struct writer *w, const char *to, struct object *over);
-/* NOW. The name is gone: nothing of it will be sent any more, an upload is ended. Open handles go on in RAM; bytes that were already sent and
- * not committed are gone (EIO). */
-void writer_unlinked(struct writer *w);
+/* BLOCKS. The name is removed: queues the removal of what stands at the path (tree.h), ends an upload; nothing is published any more. readable: somebody
+ * can still read it, so the content is kept, in RAM or in the staging area (a large file is copied there inside the store) until writer_free; where that
+ * fails its readers get EIO. Else it is dropped, and later writes are taken and forgotten. 0, ENOMEM, EROFS, or a path's errno. */
+int writer_unlink(struct writer *w, bool readable);
+/* NOW. Something else stands at its name: as writer_unlink, without a removal, but bytes that were already sent cannot be kept (EIO). */
+void writer_unlinked(struct writer *w, bool readable);
 /* BLOCKS. Drops all that is not committed, back to the committed object or to nothing; ends an upload. error != 0 is latched. */
 void writer_abandon(struct writer *w, int error);
 /* A new reference to the committed object, NULL: none. NOW. */
@@ -64,7 +67,8 @@ struct object *writer_object(struct writer *w);
 
 /* fn is called (any thread, no locks held) when a call that answered EAGAIN may now succeed. One listener a vault. */
 void vault_on_room(struct vault *v, void (*fn)(void *arg), void *arg);
-/* Frees memory for those who wait: drops clean bytes, and commits the idlest early where only that helps. NOW; work goes to the commit pool.
+/* Frees memory for those who wait: drops clean bytes, and where only that helps commits the idlest early: a file of at most one part in the staging
+ * area, where nobody sees the piece, a larger one at its path. NOW; work goes to the commit pool.
  * Call it when a request has been waiting. */
 void writers_relieve(struct vault *v);
 /* Bytes not yet committed in all writers, and the number of writers that hold any: for drain and status. NOW. */

@@ -28,6 +28,11 @@ void writer_fail(struct writer *w, int error, const char *what)
 {
 	if (w->error)
 		return;
+	if (w->unlinked) { /* nobody will miss it, but whoever still has it open */
+		w->error = EIO;
+		writer_drop_content(w);
+		return;
+	}
 	w->error = error == ENOSPC || error == EFBIG || error == EDQUOT ? error : EIO;
 	log_path(LOG_ERROR, "commit", w->path, "NOT SAVED: %s: %s; it stays an error until the file is written anew", what, strerror(error));
 	writer_drop_content(w);
@@ -80,7 +85,9 @@ static int second_look(void *arg, struct store_cond *cond)
 	struct writer *w = look->w;
 	struct store_meta there;
 
-	if (look->used || w->base)
+	bool derived = (w->stands && !w->replaces) || (w->base && !w->staging);
+
+	if (look->used || derived)
 		return ESTALE;
 	look->used = true;
 
@@ -98,6 +105,8 @@ static int second_look(void *arg, struct store_cond *cond)
 }
 
 struct commit {
+	const char *path; /* where to: the writer's, or one in the staging area */
+	bool staged;
 	struct trailer trailer;
 	struct object_key key;
 	struct store_cond cond;
@@ -115,7 +124,7 @@ static int commit_put(struct writer *w, struct commit *c, enum writer_keep keep)
 	if (!rc)
 		rc = object_key_new(&c->key);
 	if (!rc)
-		rc = upload_put(w->v, w->path, &c->key, g.slabs, &c->end, &c->cond, second_look, &c->look, &c->meta);
+		rc = upload_put(w->v, c->path, &c->key, g.slabs, &c->end, &c->cond, second_look, &c->look, &c->meta);
 	if (!rc && keep == WRITER_KEEP && upload_unseal(&c->key, g.slabs, c->end.size) == 0) {
 		for (uint32_t i = 0; i < g.count; i++) {
 			uint32_t len = chunk_plain_len(c->end.size, i);
@@ -187,7 +196,7 @@ static int commit_parts(struct writer *w, struct stream *s, struct commit *c)
 }
 
 /* An upload for a file that has none yet. EAGAIN from growth means that it must be rewritten. */
-static int begin_stream(struct writer *w)
+static int begin_stream(struct writer *w, const char *path)
 {
 	bool grow = stream_may_grow(w);
 
@@ -195,7 +204,7 @@ static int begin_stream(struct writer *w)
 		int rc;
 
 		pthread_mutex_lock(&w->lock);
-		rc = stream_new(w, grow);
+		rc = stream_new(w, path, grow);
 		pthread_mutex_unlock(&w->lock);
 		if (!rc)
 			rc = stream_begin(w, w->stream, true);
@@ -213,16 +222,17 @@ static int begin_stream(struct writer *w)
 
 static int commit_upload(struct writer *w, struct commit *c)
 {
-	int rc = w->stream ? 0 : begin_stream(w);
+	int rc = w->stream ? 0 : begin_stream(w, c->path);
 
 	return rc ? rc : commit_parts(w, w->stream, c);
 }
 
 /* ---- what is true afterwards */
 
-static int committed(struct writer *w, struct commit *c, const char *key)
+/* What was made is the base of all that follows. */
+static int stand_on(struct writer *w, struct commit *c)
 {
-	struct object *made = object_made(w->v, key, &c->key, &c->trailer, &c->meta);
+	struct object *made = object_made(w->v, c->look.key, &c->key, &c->trailer, &c->meta);
 
 	if (!made)
 		return ENOMEM;
@@ -231,13 +241,39 @@ static int committed(struct writer *w, struct commit *c, const char *key)
 		w->stream = NULL;
 		overlay_clear(&w->over);
 	}
+	stage_drop(w);
 	object_unref(w->base);
-	object_unref(w->stands);
 	w->base = made;
-	w->stands = object_ref(made);
-	w->base_limit = w->committed_size = c->end.size;
+	w->base_limit = c->end.size;
 	w->licence = true;
-	w->touched = w->dirty = w->replaces = false;
+	w->touched = false;
+	return 0;
+}
+
+static int staged(struct writer *w, struct commit *c)
+{
+	char *path = strdup(c->path);
+	int rc = path ? stand_on(w, c) : ENOMEM;
+
+	if (rc) {
+		tree_remove_later(w->v, c->path, false);
+		free(path);
+		return rc;
+	}
+	w->staging = path;
+	return 0;
+}
+
+static int committed(struct writer *w, struct commit *c)
+{
+	int rc = stand_on(w, c);
+
+	if (rc)
+		return rc;
+	object_unref(w->stands);
+	w->stands = object_ref(w->base);
+	w->committed_size = c->end.size;
+	w->dirty = w->replaces = false;
 	if (w->run)
 		run_path_mended(w->run, w->path);
 	if (w->unlinked) /* the name was removed while its last bytes were on their way */
@@ -251,8 +287,10 @@ static int publish(struct writer *w, struct commit *c, enum writer_keep keep)
 	int rc = writer_run(w);
 
 	if (!rc)
-		rc = path_key(&w->v->rules, c->look.key, w->path, false);
-	if (!rc)
+		rc = path_key(&w->v->rules, c->look.key, c->path, false);
+	if (!rc && c->staged)
+		c->cond.if_none_match = true;
+	else if (!rc)
 		rc = condition(w, c->look.key, &c->cond);
 	if (rc)
 		return rc;
@@ -292,38 +330,57 @@ static int commit_attrs(struct writer *w)
 	return rc ? EIO : 0;
 }
 
-int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_keep keep)
+static void wait_for_parts(struct writer *w)
 {
-	struct commit c = { .look = { .w = w } };
-
 	while (w->stream && w->stream->jobs)
 		pthread_cond_wait(&w->changed, &w->lock);
-	if (w->unlinked)
-		return 0;
 	if (w->stream && w->stream->error)
 		writer_fail(w, w->stream->error, "a part could not be stored");
+}
+
+static int make_durable(struct writer *w, struct commit *c, enum trailer_state state, enum writer_keep keep)
+{
+	trailer_fresh(w->v, &c->trailer, w->attrs.type, state, w->attrs.mode, w->attrs.uid, w->attrs.gid);
+	c->trailer.mtime = w->attrs.mtime;
+	c->trailer.size = w->size;
+	c->end = (struct object_end){ w->size, &c->trailer };
+	c->chunks = chunk_count(w->size);
+	if (!c->staged)
+		w->attrs_dirty = false;
+	pthread_mutex_unlock(&w->lock);
+
+	int rc = publish(w, c, keep);
+
+	pthread_mutex_lock(&w->lock);
+	if (!rc)
+		rc = c->staged ? staged(w, c) : committed(w, c);
+	object_key_wipe(&c->key);
+	if (rc)
+		writer_fail(w, rc == ESTALE ? EIO : rc, rc == ESTALE ? "another writer's file stands there now" : "the store did not take it");
+	return w->error;
+}
+
+int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_keep keep)
+{
+	struct commit c = { .path = w->path, .look = { .w = w } };
+
+	wait_for_parts(w);
+	if (w->unlinked)
+		return 0;
 	if (w->error)
 		return w->error;
 	if (!w->dirty)
 		return w->attrs_dirty && w->base ? commit_attrs(w) : 0;
+	return make_durable(w, &c, state, keep);
+}
 
-	trailer_fresh(w->v, &c.trailer, w->attrs.type, state, w->attrs.mode, w->attrs.uid, w->attrs.gid);
-	c.trailer.mtime = w->attrs.mtime;
-	c.trailer.size = w->size;
-	c.end = (struct object_end){ w->size, &c.trailer };
-	c.chunks = chunk_count(w->size);
-	w->attrs_dirty = false;
-	pthread_mutex_unlock(&w->lock);
+int writer_stage_busy(struct writer *w)
+{
+	char path[PATH_CAP];
+	struct commit c = { .path = path, .staged = true, .look = { .w = w, .used = true } };
+	int rc = stage_path(w, path);
 
-	int rc = publish(w, &c, keep);
-
-	pthread_mutex_lock(&w->lock);
-	if (!rc)
-		rc = committed(w, &c, c.look.key);
-	object_key_wipe(&c.key);
-	if (rc)
-		writer_fail(w, rc == ESTALE ? EIO : rc, rc == ESTALE ? "another writer's file stands there now" : "the store did not take it");
-	return w->error;
+	return rc ? rc : make_durable(w, &c, STATE_OPEN, WRITER_DROP);
 }
 
 int writer_commit(struct writer *w, enum trailer_state state, enum writer_keep keep)

@@ -41,6 +41,7 @@ struct writer {
 	char *path;
 	struct overlay over;
 	struct object *base;        /* committed object the content stands on, NULL: none */
+	char *staging;              /* path of base, where that is not what stands at path but an object of ours in the staging area; else NULL */
 	uint64_t base_limit;        /* bytes of base that are still part of the content */
 	struct object *stands;      /* object at path that a commit replaces, NULL: nothing stands there */
 	struct stream *stream;
@@ -58,6 +59,7 @@ struct writer {
 	bool licence;               /* this writer drew base's DEK: it may grow under it */
 	bool touched;               /* bytes below base's last chunk changed: growth would break INV-PREFIX */
 	bool has_bytes, unlinked, replaces;
+	bool discard;               /* unlinked, and nobody can read it: writes are taken and forgotten */
 	bool early_queued;          /* a job that commits early is on its way */
 	bool closing;               /* writer_free waits for the jobs */
 };
@@ -66,6 +68,7 @@ struct writers {
 	pthread_mutex_t lock;
 	struct writer *first;
 	atomic_uint early;          /* early commits queued or running */
+	atomic_uint staged;         /* staging objects so far: their names */
 	struct part_plan plan;
 	uint64_t largest;
 	pthread_mutex_t room_lock;  /* innermost: slabs are given back with other locks held */
@@ -84,7 +87,7 @@ bool stream_conflict(const struct writer *w, uint64_t offset, const void *data, 
 bool stream_sent_any(const struct writer *w, uint64_t offset, size_t len);                   /* are bytes there only in sent parts? */
 uint64_t stream_sent_end(const struct writer *w); /* end of the highest byte that left the process in this upload, 0: none */
 void stream_orphan(struct writer *w);           /* drops the upload without waiting */
-int stream_new(struct writer *w, bool grow);    /* makes w->stream, not begun. ENOMEM, ENAMETOOLONG */
+int stream_new(struct writer *w, const char *path, bool grow); /* makes w->stream, not begun. ENOMEM, ENAMETOOLONG */
 bool stream_may_grow(const struct writer *w);   /* INV-PREFIX and part sizes allow to carry the base */
 int stream_begin(struct writer *w, struct stream *s, bool commit); /* commit: it is ours, nobody writes; without the lock. EAGAIN: the base's last chunk does not fit or no memory */
 int stream_plan_to(struct writer *w, struct stream *s, uint64_t chunk); /* parts up to the one with that chunk. EFBIG, ENOMEM */
@@ -96,8 +99,13 @@ int writer_run(struct writer *w); /* without the lock, BLOCKS: sets w->run */
 
 /* writer_commit.c; the lock is held, given up while requests are under way; w->busy must be ours */
 int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_keep keep);
+int writer_stage_busy(struct writer *w); /* the content goes to the staging area, and stays dirty */
 void writer_fail(struct writer *w, int error, const char *what); /* latches, drops everything */
 void writer_drop_content(struct writer *w);     /* overlay and upload; base stays */
+/* writer_stage.c; the lock is held */
+int stage_path(struct writer *w, char out[PATH_CAP]); /* a new one */
+void stage_drop(struct writer *w);        /* removes the staging object, later; base is the caller's business */
+bool stage_instead(const struct writer *w); /* may, and should, an early commit go to the staging area? */
 /* writer_gather.c; without the lock, BLOCK; w->busy must be ours */
 struct gathered {
 	struct slab **slabs;

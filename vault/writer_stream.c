@@ -35,7 +35,7 @@ bool stream_may_grow(const struct writer *w)
 	return base_carry_length(w->base) >= w->v->store->limits.part_min;
 }
 
-int stream_new(struct writer *w, bool grow)
+int stream_new(struct writer *w, const char *path, bool grow)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 	struct object_key key;
@@ -53,7 +53,7 @@ int stream_new(struct writer *w, bool grow)
 		rc = object_key_new(&key);
 	}
 	if (!rc)
-		rc = upload_new(w->v, w->path, &key, &s->upload);
+		rc = upload_new(w->v, path, &key, &s->upload);
 	object_key_wipe(&key);
 	if (rc) {
 		stream_free(s);
@@ -421,7 +421,7 @@ static void start(struct writer *w, bool grow)
 {
 	struct stream_job *job = calloc(1, sizeof(*job));
 
-	if (!job || stream_new(w, grow)) {
+	if (!job || stream_new(w, w->path, grow)) {
 		free(job);
 		return; /* memory is short: the bytes stay, the next write tries again */
 	}

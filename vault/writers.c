@@ -81,9 +81,12 @@ static void early_job(void *arg)
 	while (w->busy && !w->closing)
 		pthread_cond_wait(&w->changed, &w->lock);
 	w->early_queued = false;
-	if (w->dirty && !w->error && !w->unlinked && !w->closing) {
-		w->busy = true;
-		writer_commit_busy(w, STATE_OPEN, WRITER_DROP); /* an error is latched: the next caller hears it */
+	if (w->dirty && !w->error && !w->closing && !w->discard) {
+		w->busy = true; /* an error is latched: the next caller hears it */
+		if (stage_instead(w))
+			writer_stage_busy(w);
+		else
+			writer_commit_busy(w, STATE_OPEN, WRITER_DROP);
 		w->busy = false;
 	} else if (!w->closing) {
 		overlay_drop_clean(&w->over);
@@ -109,24 +112,25 @@ void writer_queue_early(struct writer *w)
 	w->jobs--;
 }
 
-/* The writer that nobody has written to for the longest time, among those whose memory only a commit frees. One that is to replace an existing
- * file comes last: its early commit makes a piece stand where a whole file stood. */
+/* The writer that nobody has written to for the longest time, among those whose memory only a commit frees. One whose early commit makes a piece
+ * stand where a whole file stood comes last. */
 static struct writer *idlest(struct writers *all)
 {
 	struct writer *best = NULL;
-	bool best_replaces = true;
+	bool best_harms = true;
 	int64_t best_wrote = INT64_MAX;
 
 	for (struct writer *w = all->first; w; w = w->next) {
 		if (pthread_mutex_trylock(&w->lock) != 0)
 			continue;
 
-		bool fits = !w->busy && !w->early_queued && w->dirty && !w->error && !w->unlinked && w->over.count > w->over.clean;
-		bool idler = w->replaces == best_replaces ? w->wrote_ms < best_wrote : best_replaces;
+		bool stage = stage_instead(w), harms = w->replaces && !stage;
+		bool fits = !w->busy && !w->early_queued && w->dirty && !w->error && (!w->unlinked || stage) && w->over.count > w->over.clean;
+		bool idler = harms == best_harms ? w->wrote_ms < best_wrote : best_harms;
 
 		if (fits && idler) {
 			best = w;
-			best_replaces = w->replaces;
+			best_harms = harms;
 			best_wrote = w->wrote_ms;
 		}
 		pthread_mutex_unlock(&w->lock);

@@ -131,6 +131,38 @@ def killed_writer_does_not_replace(fx):
     fx.sh("cmp file $W/file")
 
 
+@scenario(stores=MOUNTS)
+def old_files_stay_under_pressure(fx):
+    """Forty files are written anew at once, in less memory than they need, and the mount is killed before any close: every old one is there, no
+    half of a new one, and what was put aside for them is removed by the next mount that finds their writer silent."""
+    fx.remount("--memory", "48M")
+    names = [f"file-{i:02}" for i in range(40)]
+    for name in names:
+        (fx.mnt / name).write_bytes(b"old" * 30_000)
+    code = """
+import os, sys, time
+files = [os.open(f"/backup/{name}", os.O_WRONLY | flags) for name in sys.argv[1:] for flags in ([os.O_TRUNC] if "file" in name else [os.O_CREAT])]
+for i in range(60):
+    for f in files:
+        os.write(f, os.urandom(65536))
+print("written", flush=True)
+time.sleep(60)
+"""
+    fresh = [f"new-{i}" for i in range(10)]
+    process = subprocess.Popen([sys.executable, "-c", code, *names, *fresh], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    expect([key for key in objects(fx).keys() if "/staging/" in key], "nothing was put aside: memory was not short, this proves nothing")
+    fx.mounts.pop().kill()
+    process.kill()
+    process.wait()
+    time.sleep(4)  # more than 2 s by clocks of whole seconds
+    fx.mount("--recover-after", "2s")
+    expect_equal(sorted(os.listdir("/backup")), names, "names")
+    for name in names:
+        expect((fx.mnt / name).read_bytes() == b"old" * 30_000, f"{name} is not the old file")
+    wait_for(lambda: not [key for key in objects(fx).keys() if "/staging/" in key], 20, "the staging area is empty")
+
+
 @scenario(stores=(PLAIN, DIR, S3))
 def children_in_mid_write(fx):
     """A program that runs children in the midst of writing: no half file where another mount looks, ps does not hang, bytes right."""

@@ -13,6 +13,8 @@ import zlib
 
 from harness import expect, scenario, trees
 from harness.failure import expect_equal
+from harness.objects import objects
+from harness.registry import PLAIN
 
 
 @scenario(notices=("bytes",))
@@ -112,8 +114,24 @@ def open_while_renamed_and_removed(fx):
         os.write(descriptor, b"later")
         expect(os.pread(descriptor, 200_000, 0) == content + b"later", "read back through the open descriptor")
         os.close(descriptor)
+    large = os.open("/backup/large", os.O_CREAT | os.O_RDWR)  # many parts: most of it was sent when the name goes
+    only_written = os.open("/backup/only-written", os.O_CREAT | os.O_WRONLY)
+    content_large = fx.bytes(30_000_000)
+    for descriptor, name in ((large, "large"), (only_written, "only-written")):
+        written = 0
+        while written < len(content_large):
+            written += os.write(descriptor, content_large[written:])
+        os.unlink(f"/backup/{name}")
+        os.write(descriptor, b"later")
+    os.pwrite(large, b"in the midst", 15_000_000)
+    changed = content_large[:15_000_000] + b"in the midst" + content_large[15_000_012:] + b"later"
+    expect(os.pread(large, 40_000_000, 0) == changed, "a large file read back after its removal")
+    os.close(only_written)
+    os.close(large)
     fx.remount()
     expect_equal(sorted(os.listdir("/backup")), ["three", "uno"], "names")
+    if fx.store != PLAIN:
+        expect(not [key for key in objects(fx).keys() if "/staging/" in key], "something is left in the staging area")
     with open("/backup/uno", "rb") as file:
         expect(file.read() == content + b"later", "content under the new name")
     expect_equal(fx.sh("cat three"), "other\n", "the file that replaced the open one")

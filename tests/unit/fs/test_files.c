@@ -51,7 +51,7 @@ static void close_tells_the_truth(void **state)
 	assert_string_equal(a.bytes, "hello");
 
 	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/g", .action = FAULT_FAIL, .error = ENOSPC });
-	assert_int_equal(drive_put(d, DRIVE_ROOT, "g", "hello"), EIO);
+	assert_int_equal(drive_put(d, DRIVE_ROOT, "g", "hello"), ENOSPC);
 	assert_false(drive_stands(d, KEY("g")));
 }
 
@@ -67,10 +67,10 @@ static void a_failed_file_stays_visible(void **state)
 	drive_open(d, id, O_WRONLY, getpid(), &a);
 	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
 	assert_int_equal(drive_write(d, a.handle, 0, "new", 3), 0);
-	assert_int_equal(drive_flush(d, a.handle, getpid()), EIO);
+	assert_int_equal(drive_flush(d, a.handle, getpid()), ENOSPC);
 	assert_int_equal(drive_flush(d, r.handle, getpid()), EIO); /* whoever closes, closes with an error: it is never eaten */
 	assert_int_equal(drive_flush(d, a.handle, getpid()), EIO);
-	assert_int_equal(drive_fsync(d, a.handle), EIO);
+	assert_int_equal(drive_fsync(d, a.handle), ENOSPC);
 	assert_int_not_equal(drive_write(d, a.handle, 3, "more", 4), 0);
 	drive_release(d, r.handle);
 	drive_release(d, a.handle);
@@ -94,7 +94,7 @@ static void a_failed_file_can_be_removed(void **state)
 	struct drive *d = *state;
 
 	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
-	assert_int_equal(drive_put(d, DRIVE_ROOT, "f", "x"), EIO);
+	assert_int_equal(drive_put(d, DRIVE_ROOT, "f", "x"), ENOSPC);
 	assert_int_equal(drive_unlink(d, DRIVE_ROOT, "f"), 0);
 	assert_false(drive_exists(d, DRIVE_ROOT, "f"));
 	assert_int_equal(drive_put(d, DRIVE_ROOT, "f", "good"), 0);

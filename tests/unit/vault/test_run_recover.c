@@ -6,6 +6,7 @@
 #include "vault/run_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define DEAD "00112233445566778899aabbccddeeff"
 #define DEAD_KEY "backups/.pishop/t/acme/run/" DEAD
@@ -139,6 +140,32 @@ static void uploads_are_ended_and_nothing_else(void **state)
 	assert_false(bucket_has_upload(s->b, "backups/.pishop/t/acme/staging/x", second));
 	assert_true(bucket_has_upload(s->b, BIG, other));
 	assert_true(bucket_has(s->b, BIG));
+	assert_false(bucket_has(s->b, DEAD_KEY));
+}
+
+/* What the dead writer had put aside goes, over several pages; what others did, and names that only begin alike, stay. */
+static void its_staging_objects_are_removed(void **state)
+{
+	static const char other[] = "backups/.pishop/t/acme/staging/" "ffffffffffffffffffffffffffffffff" "-1";
+	struct scene *s = *state;
+	struct store *mem = s->b->mem;
+	const struct iovec iov = { (void *)(uintptr_t)"x", 1 };
+	char key[128];
+
+	dead_writer(s);
+	for (int i = 0; i < 25; i++) {
+		snprintf(key, sizeof(key), "backups/.pishop/t/acme/staging/" DEAD "-%d", i);
+		assert_int_equal(mem->ops->put(mem, key, &iov, 1, NULL, NULL, NULL, NULL), 0);
+	}
+	assert_int_equal(mem->ops->put(mem, other, &iov, 1, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(mem->ops->put(mem, "backups/acme/" DEAD "-1", &iov, 1, NULL, NULL, NULL, NULL), 0);
+	recover(s);
+	for (int i = 0; i < 25; i++) {
+		snprintf(key, sizeof(key), "backups/.pishop/t/acme/staging/" DEAD "-%d", i);
+		assert_false(bucket_has(s->b, key));
+	}
+	assert_true(bucket_has(s->b, other));
+	assert_true(bucket_has(s->b, "backups/acme/" DEAD "-1"));
 	assert_false(bucket_has(s->b, DEAD_KEY));
 }
 
@@ -638,7 +665,7 @@ int main(void)
 		TEST(with_nobody_silent_it_is_one_request),
 		TEST(an_empty_record_is_removed),
 		TEST(uploads_are_ended_and_nothing_else),
-		TEST(an_upload_that_is_gone_is_no_trouble),
+		TEST(its_staging_objects_are_removed), TEST(an_upload_that_is_gone_is_no_trouble),
 		TEST(an_upload_is_aborted_until_it_is_gone),
 		TEST(an_upload_that_does_not_go_away_stays_named),
 		TEST(an_upload_that_stays_although_aborted_stays_named),

@@ -587,7 +587,7 @@ static void unlinked_is_never_sent(void **state)
 
 	make(t, NULL, false);
 	append(t, 0, 1200000, 50000);
-	writer_unlinked(t->w);
+	writer_unlinked(t->w, true);
 	assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
 	assert_int_equal(object_load(t->v, KEY, 0, &o, NULL), ENOENT);
 	writer_free(t->w);
