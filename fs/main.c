@@ -192,14 +192,16 @@ static int open_mount(struct program *p)
 	return complain(p, rc == EINVAL ? EXIT_CONFIG : rc == EBUSY || rc == ENOTCONN ? EXIT_MOUNTPOINT : EXIT_OTHER);
 }
 
-/* The first answer to a question from outside is what "ready" means. */
+/* The first answer to a question from outside is what "ready" means. Where a signal was quicker and nothing is mounted any more, the folder below
+ * answers: it is of the device of its parent. */
 static void *ready_thread(void *arg)
 {
 	struct program *p = arg;
-	struct stat st;
+	struct stat st, parent;
 	char text[PATH_MAX + PATH_CAP + 8];
 
-	if (stat(p->mountpoint, &st) == 0) {
+	snprintf(text, sizeof(text), "%s/..", p->mountpoint);
+	if (stat(p->mountpoint, &st) == 0 && stat(text, &parent) == 0 && st.st_dev != parent.st_dev) {
 		snprintf(text, sizeof(text), "%s on %s", p->at.shown, p->mountpoint);
 		daemon_ready(text);
 	}

@@ -278,6 +278,8 @@ static int finish_list(struct list_reader *reader, const char *prefix)
 			return EBADMSG;
 		if (strncmp(page->objects[i].key, prefix, strlen(prefix)) != 0)
 			return EBADMSG;
+		if (page->objects[i].prefix && page->objects[i].key[strlen(page->objects[i].key) - 1] != '/')
+			return EBADMSG; /* no other delimiter is ever asked for */
 	}
 	if (page->count)
 		qsort(page->objects, page->count, sizeof(*page->objects), object_order);

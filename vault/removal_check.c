@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/removal_check.h"
+#include "vault/pages.h"
 
 #include "base/log.h"
 
@@ -77,28 +78,23 @@ static size_t match(struct group g, const struct store_page *page)
 static void look_by_listing(struct vault *v, struct group g)
 {
 	AUTO_FREE char *prefix = strndup(g.wants[0]->key, folder_bytes(g.wants[0]->key));
-	AUTO_FREE char *token = NULL;
+	AUTO(pages_free) struct pages pages = { .v = v, .prefix = prefix, .delimiter = '/' };
 	int rc = prefix ? 0 : ENOMEM;
 
-	while (!rc && g.count) {
+	while (!rc && g.count && pages_left(&pages)) { /* behind the last page nothing stands */
 		struct store_call call = { .timeout_ms = v->config.meta_timeout_ms };
-		struct store_page page = { 0 };
+		struct store_page page;
 
-		rc = v->store->ops->list(v->store, prefix, '/', token, 0, &page, &call);
+		rc = pages_next(&pages, &page, &call);
 
 		size_t done = rc ? 0 : match(g, &page);
 
 		g.wants += done;
 		g.count -= done;
-		free(token);
-		token = page.next;
-		page.next = NULL;
 		store_page_free(&page);
-		if (!rc && !token)
-			break; /* nothing stands at the rest */
 	}
 	for (size_t i = 0; i < g.count; i++)
-		g.wants[i]->error = rc; /* 0 where the last page was seen */
+		g.wants[i]->error = rc;
 }
 
 void removal_check(struct vault *v, struct removal_want *wants, size_t count)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "vault/pages.h"
 #include "vault/run_private.h"
 
 #include "base/clock.h"
@@ -396,25 +397,21 @@ static int recover_page(struct round *round, const struct store_page *page)
 /* All pages below prefix, each given to `each`. */
 static int for_pages(struct round *round, const char *prefix, int (*each)(struct round *round, const struct store_page *page))
 {
-	struct store *store = round->v->store;
-	AUTO_FREE char *token = NULL;
-	int rc;
+	AUTO(pages_free) struct pages pages = { .v = round->v, .prefix = prefix, .delimiter = '/' };
+	int rc = 0;
 
-	do {
+	while (!rc && pages_left(&pages)) {
 		struct store_call call = next_call(round);
 		struct store_page page = { 0 };
 
 		rc = must_stop(round);
 		if (!rc)
-			rc = store->ops->list(store, prefix, '/', token, 0, &page, &call);
+			rc = pages_next(&pages, &page, &call);
 		round->server_now = call.server_date ? call.server_date : clock_wall_s(); /* a local folder has this machine's clock */
 		if (!rc)
 			rc = each(round, &page);
-		free(token);
-		token = page.next;
-		page.next = NULL;
 		store_page_free(&page);
-	} while (!rc && token);
+	}
 	return rc;
 }
 

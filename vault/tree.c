@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/tree.h"
 #include "vault/object_private.h"
+#include "vault/pages.h"
 #include "vault/removal.h"
 
 #include "base/log.h"
@@ -129,23 +130,19 @@ static void tidy(struct listing *l)
 
 static int list_pages(struct listing *l, struct store_call *call)
 {
-	struct store *s = l->v->store;
-	AUTO_FREE char *token = NULL;
+	AUTO(pages_free) struct pages pages = { .v = l->v, .prefix = l->key, .delimiter = '/' };
 
-	do {
+	while (pages_left(&pages)) {
 		struct store_page page;
-		int rc = s->ops->list(s, l->key, '/', token, 0, &page, call);
+		int rc = pages_next(&pages, &page, call);
 
 		if (rc)
 			return rc;
-		free(token);
-		token = page.next;
-		page.next = NULL;
 		rc = take_page(l, &page);
 		store_page_free(&page);
 		if (rc)
 			return store_fail(call, rc, l->key, "out of memory");
-	} while (token);
+	}
 	return 0;
 }
 

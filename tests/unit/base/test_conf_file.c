@@ -268,7 +268,7 @@ static void bad_secret_files(void **state)
 	put("secret-key", big, 65536, 0600);
 	assert_int_equal(load_secrets(&c, error), EINVAL);
 	assert_non_null(strstr(error, "/secret-key): wrong length; allowed: 3 to 40 bytes"));
-	assert_null(strstr(error, "xx"));
+	assert_null(strstr(error, "xxxxxxx")); /* longer than what a temporary name holds */
 	put("secret-key", "hu\0sh", 5, 0600);
 	assert_int_equal(load_secrets(&c, error), EILSEQ);
 	put("secret-key", "hush", 4, 0600);

@@ -171,7 +171,7 @@ static void bad_pages(void **state)
 		LIST(LAST "<NextContinuationToken>t</NextContinuationToken>"),
 		LIST(LAST ENTRY("", "1")), LIST(LAST ENTRY("a", "")), LIST(LAST ENTRY("a", "-1")), LIST(LAST ENTRY("a", "1x")),
 		LIST(LAST ENTRY("a", "9223372036854775808")), LIST(LAST "<Contents><Key>a</Key></Contents>"),
-		LIST(LAST "<Contents><Size>1</Size></Contents>"), LIST(LAST "<CommonPrefixes/>"), LIST(LAST URL ENTRY("a%0", "1")),
+		LIST(LAST "<Contents><Size>1</Size></Contents>"), LIST(LAST "<CommonPrefixes/>"), LIST(LAST "<CommonPrefixes><Prefix>ab</Prefix></CommonPrefixes>"), LIST(LAST URL ENTRY("a%0", "1")),
 		LIST(LAST URL ENTRY("a%00", "1")), LIST(LAST "<EncodingType>rot13</EncodingType>"),
 		LIST(LAST "<Contents><Key>a</Key><Size>1</Size><ETag>a b</ETag></Contents>"),
 		LIST(LAST "<Contents><Key>a</Key><Size>1</Size><LastModified>now</LastModified></Contents>"),

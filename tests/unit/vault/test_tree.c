@@ -284,13 +284,59 @@ static void names_too_long(void **state)
 	assert_int_equal(tree_remove_later(k->v, path, false), ENAMETOOLONG);
 }
 
+/* ---- a server whose listing does not come to an end */
+
+static const struct store_ops *real_ops;
+static unsigned pages_asked;
+static bool empty_pages;
+
+/* Two tokens in turn, for ever. */
+static int list_for_ever(struct store *s, const char *prefix, char delimiter, const char *token, uint32_t max, struct store_page *page,
+			 struct store_call *call)
+{
+	int rc = real_ops->list(s, prefix, delimiter, NULL, 2, page, call);
+
+	pages_asked++;
+	if (rc)
+		return rc;
+	if (empty_pages)
+		store_page_free(page);
+	free(page->next);
+	page->next = strdup(pages_asked % 2 ? "A" : "B");
+	return 0;
+}
+
+static void a_listing_without_an_end_is_an_error(void **state)
+{
+	struct kit *k = *state;
+	struct store *s = vault_store(k->v);
+	struct store_ops ops = *s->ops;
+
+	kit_raw_put(k->bucket, "backups/acme/d/a", "x", 1);
+	kit_raw_put(k->bucket, "backups/acme/d/b", "x", 1);
+	real_ops = s->ops;
+	ops.list = list_for_ever;
+	for (int i = 0; i < 2; i++) {
+		struct tree_listing l;
+
+		empty_pages = i;
+		pages_asked = 0;
+		s->ops = &ops;
+		int rc = tree_list(k->v, "acme/d", &l, NULL);
+
+		s->ops = real_ops;
+		assert_int_equal(rc, EBADMSG);
+		assert_true(pages_asked <= (i ? 1002 : 2));
+	}
+}
+
 int main(void)
 {
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 	const struct CMUnitTest tests[] = {
 		KIT_TEST(lists_one_level), KIT_TEST(lists_all_pages), KIT_TEST(sorts_by_name), KIT_TEST(file_and_folder_of_one_name),
 		KIT_TEST(names_that_are_none), KIT_TEST(folders), KIT_TEST(make_folder_lost_reply), KIT_TEST(emptiness),
-		KIT_TEST(emptiness_and_waiting_removals), KIT_TEST(names_too_long),
+		KIT_TEST(emptiness_and_waiting_removals), KIT_TEST(names_too_long), KIT_TEST(a_listing_without_an_end_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
