@@ -16,6 +16,10 @@ GOOD = {
     "s3/store.h": SPDX + '#include "base/buf.h"\n',
     "fs/fuse_ops.c": SPDX + "#include <fuse_lowlevel.h>\n",
     "meson.build": "# SPDX-License-Identifier: Apache-2.0\n# base/banned.h\n",
+    "docs/design.md": "**base/**\n\n- `buf.h, banned.h`: explained\n\n**vault/**\n\n- `writer.c`: explained\n\n**s3/**\n\n- `http.c`: explained\n- `store.h`: explained\n\n"
+                      "**fs/**\n\n- `fuse_ops.c`: explained\n",
+    "docs/links.md": "# A page\n\n## It's `all` here\n\n## Twice\n\n## Twice\n\nto [it](design.md), [here](#its-all-here), [again](links.md#twice-1), [far](https://x.invalid/y)"
+                     " and `[no](link)`\n\n```\n# [no](link) either\n```\n",
 }
 FAR = "/" + "work/tree/file"
 BREACHES = [
@@ -34,6 +38,13 @@ BREACHES = [
     ("texts", "docs/notes.md", f"see {FAR}\n", "a path of somebody's machine"),
     ("texts", "base/z.c", SPDX + "/* TO" + "DO later */\n", "something left to do"),
     ("texts", "base/w.c", "int x;\n", "a source without a licence"),
+    ("docs", "vault/new.c", SPDX, "a file that the design does not name"),
+    ("docs", "docs/design.md", GOOD["docs/design.md"] + "- `gone.c`: explained\n", "a file that the design names and that is not there"),
+    ("docs", "docs/design.md", GOOD["docs/design.md"] + "- `fuse_ops.c`: once more\n", "a file that the design names twice"),
+    ("docs", "docs/more.md", "see [there](gone.md)\n", "a link that leads nowhere"),
+    ("docs", "docs/more.md", "see [there](links.md#missing)\n", "a link to a heading that is not there"),
+    ("docs", "docs/more.md", "see [there](links.md#twice-2)\n", "a link to a third heading of two"),
+    ("docs", "docs/more.md", "# Head\n\n```\n# code\n```\n\n[there](#code)\n", "a link to a heading that is code"),
     ("banned", "base/banned.h", SPDX, "a call that is no longer banned"),
     ("banned", "fs/c.c", "#pragma GCC diagnostic ignored \"-Wall\"\n", "a warning switched off"),
 ]
@@ -46,12 +57,25 @@ def plant(folder, files):
         path.write_text(text)
 
 
-def breaks(law, folder):
-    return subprocess.run([sys.executable, "-B", str(HERE / f"{law}.py"), folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 1
+def breaks(law, folder, *more):
+    return subprocess.run([sys.executable, "-B", str(HERE / f"{law}.py"), folder, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 1
+
+
+def table_twins():
+    """What is wrong with the watch over README's table; `echo --help-markdown` is the program that prints one."""
+    marks = "<!-- configuration: begin (x) -->\n{}<!-- configuration: end -->\n"
+    for text, broken in ((marks.format("--help-markdown\n"), False), (marks.format("--old\n"), True), ("--help-markdown\n", True)):
+        with tempfile.TemporaryDirectory() as folder:
+            plant(folder, {**GOOD, "README.md": text})
+            if breaks("docs", folder, "echo") != broken:
+                yield f"docs: judges this README wrongly: {text}"
 
 
 def main():
     bad, pending = 0, {}
+    for wrong in table_twins():
+        bad += 1
+        print(wrong)
     with tempfile.TemporaryDirectory() as folder:
         plant(folder, GOOD)
         for law in sorted({law for law, *_ in BREACHES}):

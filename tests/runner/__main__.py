@@ -15,7 +15,7 @@ from process import run
 from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
-LAWS = ["includes", "headers", "banned", "sizes", "texts", "selftest"]
+LAWS = ["includes", "headers", "banned", "sizes", "texts", "docs", "selftest"]
 
 
 def arguments():
