@@ -19,6 +19,7 @@
 
 #define FENCE_MOST_MS (5 * 60 * 1000)
 #define RETRY_MS 20000
+#define AGAIN_MS 1000 /* between two tries that content waits for */
 #define OWN_TRIES 3 /* our record may have changed under us by our own lost replies, hardly more often */
 
 int runs_start(struct vault *v)
@@ -371,6 +372,33 @@ static int await(struct run *r, const struct wish *wish)
 	return done ? 0 : rc;
 }
 
+static bool may_pass(int rc)
+{
+	return rc == ETIMEDOUT || rc == EHOSTUNREACH || rc == EAGAIN || rc == EREMOTEIO;
+}
+
+/* Content has a longer deadline than one try: it is tried again while another try ends within it. */
+static int await_long(struct run *r, struct wish wish, bool fence)
+{
+	const struct vault_config *config = &r->v->config;
+	int64_t since = clock_mono_ms();
+
+	for (;;) {
+		if (fence)
+			wish.owned_ms = clock_boot_ms() - run_fence_ms(r->v);
+
+		int64_t tried = clock_mono_ms();
+		int rc = await(r, &wish);
+
+		if (state_of(r) == RUN_LOST)
+			return EIO;
+		if (!may_pass(rc) || clock_mono_ms() - since + config->meta_timeout_ms > config->data_timeout_ms)
+			return rc;
+		if (clock_mono_ms() - tried < AGAIN_MS)
+			clock_sleep_ms(AGAIN_MS);
+	}
+}
+
 /* ---- run.h */
 
 static struct run *run_new(struct vault *v, const char *tenant)
@@ -425,6 +453,16 @@ int run_of(struct vault *v, const char *tenant, struct run **out)
 	return 0;
 }
 
+int run_for_content(struct vault *v, const char *tenant, struct run **out)
+{
+	struct run *r = v->config.read_only ? NULL : find_run(v->runs, v, tenant);
+
+	if (!r)
+		return v->config.read_only ? EROFS : EIO;
+	*out = r;
+	return await_long(r, (struct wish){ 0 }, true) ? EIO : 0;
+}
+
 int run_upload_begun(struct run *r, const char *key, const char *upload_id)
 {
 	pthread_mutex_lock(&r->lock);
@@ -432,7 +470,7 @@ int run_upload_begun(struct run *r, const char *key, const char *upload_id)
 	struct wish wish = { .changes = ++r->changes };
 
 	pthread_mutex_unlock(&r->lock);
-	return rc ? rc : await(r, &wish);
+	return rc ? rc : await_long(r, wish, false);
 }
 
 void run_upload_ended(struct run *r, const char *key, const char *upload_id)

@@ -14,7 +14,9 @@ struct run;
 
 /* The record of a tenant, created on first use. Owned by the vault. EIO: this writer was taken for dead (ownership lost) or the record cannot be written. */
 int run_of(struct vault *v, const char *tenant, struct run **out); /* EROFS: mounted read-only */
-/* Before the first part is sent. Returns when the record names the upload. On an error the upload stays named: abort it, and then call
+/* run_of and run_may_publish for content: an outage that ends within the data deadline is waited for. 0, or as those. */
+int run_for_content(struct vault *v, const char *tenant, struct run **out);
+/* Before the first part is sent. Waits as run_for_content. Returns when the record names the upload. On an error the upload stays named: abort it, and then call
  * run_upload_ended. */
 int run_upload_begun(struct run *r, const char *key, const char *upload_id);
 /* When it was completed, or is known to be gone. Written with the next refresh: to name an upload that is gone does no harm. */

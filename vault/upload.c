@@ -251,10 +251,8 @@ int upload_begin(struct upload *u)
 	path_tenant(tenant, u->path);
 	commit_hex(commit, u->commit_id);
 
-	int rc = run_of(u->v, tenant, &u->run);
+	int rc = run_for_content(u->v, tenant, &u->run);
 
-	if (!rc)
-		rc = run_may_publish(u->run);
 	if (!rc)
 		rc = u->v->store->ops->begin(u->v->store, u->bucket_key, commit, u->id, NULL);
 	if (rc) {
@@ -360,9 +358,12 @@ static int check_parts(const struct upload *u, uint64_t length, size_t *count)
 
 static int complete_once(struct upload *u, size_t count, uint64_t length, const struct store_cond *cond, struct store_meta *meta)
 {
-	char expected[STORE_ETAG_MAX];
+	char expected[STORE_ETAG_MAX], tenant[PATH_CAP];
 	struct store_call call = { 0 };
-	int rc = run_may_publish(u->run);
+
+	path_tenant(tenant, u->path);
+
+	int rc = run_for_content(u->v, tenant, &u->run);
 
 	if (!rc)
 		rc = look_before(u->v, u->bucket_key, cond);

@@ -47,13 +47,10 @@ int writer_run(struct writer *w)
 	int rc;
 
 	path_tenant(tenant, w->path);
-	rc = run_of(w->v, tenant, &run);
-	if (!rc) {
-		pthread_mutex_lock(&w->lock);
-		w->run = run;
-		pthread_mutex_unlock(&w->lock);
-		rc = run_may_publish(run);
-	}
+	rc = run_for_content(w->v, tenant, &run);
+	pthread_mutex_lock(&w->lock);
+	w->run = run ? run : w->run;
+	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
 

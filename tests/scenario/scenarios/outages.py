@@ -237,6 +237,21 @@ def server_comes_back(fx):
 
 
 @scenario(stores=(S3,))
+def outage_between_the_deadlines(fx):
+    """An outage longer than a metadata operation may take and shorter than the deadline of data: a large and a small file that are written meanwhile
+    arrive."""
+    fx.remount("--metadata-timeout", "2s", "--data-timeout", "40s")
+    fx.sh("ls; echo first >first")
+    fx.minio.freeze()
+    writers = [writer("/backup/large", 40), writer("/backup/small", 1)]
+    time.sleep(9)
+    fx.minio.thaw()
+    expect_equal([process.wait(60) for process in writers], [0, 0], "exit codes of the writers")
+    fx.remount()
+    expect_equal(fx.sh("stat -c %s large small"), "41943040\n1048576\n", "sizes")
+
+
+@scenario(stores=(S3,))
 def listing_while_closes_wait(fx):
     """Twenty closes wait for a server that is stalled: ls and stat of a folder that this mount knows still answer."""
     fx.sh("mkdir known; touch known/a known/b; ls known")

@@ -376,6 +376,7 @@ static void our_own_change_is_recognised_later(void **state)
 	struct run_record there;
 	struct run *r;
 
+	v->config.data_timeout_ms = 1; /* one try */
 	assert_int_equal(run_of(v, "acme", &r), 0);
 	fault(b, STORE_PUT, FAULT_LOSE_REPLY, ETIMEDOUT, 0, 1);
 	fault(b, STORE_HEAD, FAULT_FAIL, ETIMEDOUT, 0, 1);
@@ -634,6 +635,41 @@ static void many_threads_share_one_record(void **state)
 	bare_free(v);
 }
 
+/* Content outlives an outage that is longer than one try of the record, and shorter than its own deadline; names do not wait that long. */
+static void content_waits_for_the_record(void **state)
+{
+	struct bucket *b = *state;
+	struct vault *v = bare_vault(b, NULL);
+	struct run *r;
+
+	v->config.data_timeout_ms = 7000; /* and one try may take 5000 */
+	fault(b, STORE_PUT, FAULT_FAIL, EHOSTUNREACH, 0, 1);
+	assert_int_equal(run_of(v, "acme", &r), EIO);
+	fault(b, STORE_PUT, FAULT_FAIL, EHOSTUNREACH, 0, 1);
+	assert_int_equal(run_for_content(v, "acme", &r), 0);
+	fault(b, STORE_PUT, FAULT_FAIL, EREMOTEIO, 0, 1);
+	assert_int_equal(run_upload_begun(r, "backups/acme/a", "1"), 0);
+	fault(b, STORE_PUT, FAULT_FAIL, EACCES, 0, 1); /* waiting would not help */
+	assert_int_equal(run_upload_begun(r, "backups/acme/b", "2"), 0);
+	bare_free(v);
+}
+
+static void content_does_not_wait_for_ever(void **state)
+{
+	struct bucket *b = *state;
+	struct vault *v = bare_vault(b, NULL);
+	int64_t begun = clock_mono_ms();
+	struct run *r;
+
+	v->config.data_timeout_ms = 7000;
+	fault(b, STORE_PUT, FAULT_FAIL, EHOSTUNREACH, 0, 0);
+	assert_int_equal(run_for_content(v, "acme", &r), EIO);
+	assert_in_range(bucket_calls(b, STORE_PUT), 0, 5);
+	assert_true(fault_store_hits(b->fault) >= 2);
+	assert_true(clock_mono_ms() - begun < 7000);
+	bare_free(v);
+}
+
 /* Twenty writers on a dead store wait for one deadline, not for twenty, one after the other. */
 static void a_failure_is_shared_by_all_who_waited(void **state)
 {
@@ -669,6 +705,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_job_costs_few_requests),
+		TEST(content_waits_for_the_record),
+		TEST(content_does_not_wait_for_ever),
 		TEST(a_second_tenant_needs_no_self_test),
 		TEST(read_only_writes_nothing),
 		TEST(a_store_without_conditions_is_found_out),
