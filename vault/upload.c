@@ -246,6 +246,7 @@ const struct object_key *upload_key(const struct upload *u)
 
 int upload_begin(struct upload *u)
 {
+	struct store_call call = { .timeout_ms = u->v->config.data_timeout_ms }; /* bytes wait for it */
 	char tenant[PATH_CAP], commit[STORE_COMMIT_HEX];
 
 	path_tenant(tenant, u->path);
@@ -254,7 +255,7 @@ int upload_begin(struct upload *u)
 	int rc = run_for_content(u->v, tenant, &u->run);
 
 	if (!rc)
-		rc = u->v->store->ops->begin(u->v->store, u->bucket_key, commit, u->id, NULL);
+		rc = u->v->store->ops->begin(u->v->store, u->bucket_key, commit, u->id, &call);
 	if (rc) {
 		u->id[0] = '\0';
 		return rc;
