@@ -27,9 +27,9 @@ void file_committed(struct fs *f, struct node *node, struct content *content)
 		old = node->object;
 		node->object = object_ref(o);
 		node->publishing = true;
-		if (node->parent)
-			dir_touch(node->parent->dir, node->name);
 	}
+	if (node->parent)
+		dir_touch(node->parent->dir, node->name); /* also where its attributes alone were written */
 	fs_unlock(f);
 	object_unref(old);
 	object_unref(o);
@@ -61,6 +61,7 @@ static struct flush_verdict decide(struct fs *f, struct call *c)
 	struct node *node = c->node;
 	struct flush_input in = { 0 };
 	struct flush_verdict v;
+	struct trailer stored;
 	bool marked;
 
 	caller_closes(c->pid, &h->opener, &in.who);
@@ -68,6 +69,10 @@ static struct flush_verdict decide(struct fs *f, struct call *c)
 	fs_lock(f);
 	in.others = node->write_handles > 1;
 	in.mark = node->mark;
+	if (node->publishing && node->object) {
+		object_attrs(node->object, &stored);
+		in.stands_open = stored.state == STATE_OPEN;
+	}
 	v = flush_decide(&in);
 	marked = v.mark != node->mark;
 	node->mark = v.mark;
@@ -93,6 +98,8 @@ static void flush_run(struct call *c)
 	else
 		rc = writer_commit(content->writer, state, last ? WRITER_DROP : WRITER_KEEP);
 	file_committed(f, c->node, content);
+	if (c->flags == FLUSH_CLOSE)
+		rc = 0; /* nothing is lost: settle.c tries again */
 	call_leave(f, c->node);
 	reply_error(c, told(rc));
 }
@@ -187,10 +194,6 @@ static void back_to_old(struct fs *f, struct node *node)
 	node_detach(&f->nodes, node);
 }
 
-/* A new trailer behind a large object makes the store copy all of it: not for the state alone. "open" then stays in the trailer of a file that was
- * committed by fsync, or by a child's close, and did not change until its opener closed it. */
-enum { STATE_ALONE_MAX = 64 << 20 };
-
 /* The lock is held. What is not in the bucket yet of attributes and state is written a moment later. */
 static void settle_rest(struct fs *f, struct node *node, const struct writer_look *look, enum trailer_state state)
 {
@@ -200,7 +203,7 @@ static void settle_rest(struct fs *f, struct node *node, const struct writer_loo
 	if (node->unlinked || !node->object || object_foreign(node->object))
 		return;
 	object_attrs(node->object, &stored);
-	if (node->publishing && (look->attrs_dirty || object_size(node->object) <= STATE_ALONE_MAX))
+	if (node->publishing && (look->attrs_dirty || object_size(node->object) <= WRITER_STATE_MAX))
 		other_state = stored.state != state;
 	node->attrs.state = other_state ? state : stored.state;
 	if (look->attrs_dirty || other_state)

@@ -36,6 +36,8 @@ struct flush_verdict flush_decide(const struct flush_input *in)
 
 	if (look->error)
 		v.action = FLUSH_FAIL;
+	else if (!look->unlinked && !look->dirty && in->stands_open && v.state == STATE_CLOSED)
+		v.action = FLUSH_CLOSE;
 	else if (look->unlinked || !look->dirty || !look->has_bytes)
 		v.action = FLUSH_NOTHING;
 	else if (mark != STATE_OPEN && look->replaces)

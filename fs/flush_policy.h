@@ -10,6 +10,7 @@ struct flush_input {
 	struct writer_look look;
 	struct caller who;
 	bool others;             /* other handles are open for writing */
+	bool stands_open;        /* all that was written stands in the bucket, but as open: committed by fsync, or by a child's close */
 	enum trailer_state mark; /* of the inode so far: STATE_KILLED, STATE_FAILED, else STATE_OPEN */
 };
 
@@ -17,6 +18,7 @@ enum flush_action {
 	FLUSH_NOTHING, /* answer 0 */
 	FLUSH_FAIL,    /* answer EIO: the error is latched, or what was written is not going to be kept */
 	FLUSH_COMMIT,  /* make it durable, then answer */
+	FLUSH_CLOSE,   /* it is durable: say there that it is complete, then answer 0 */
 	FLUSH_SEND     /* send every byte, leave Complete to the opener where that is dear; then answer */
 };
 

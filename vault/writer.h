@@ -42,11 +42,15 @@ void writer_set_attrs(struct writer *w, const struct trailer *t);
 void writer_attrs(struct writer *w, struct trailer *out);
 void writer_look(struct writer *w, struct writer_look *out); /* NOW */
 
+/* A new trailer behind a large object makes the store copy all of it: for the state alone only up to this size. */
+#define WRITER_STATE_MAX (4ull << 30)
+
 enum writer_keep { WRITER_DROP, WRITER_KEEP }; /* after the commit: are the bytes kept in RAM for going on, as far as memory allows? */
 
 /* BLOCKS. Makes everything that was written before the call stand in the bucket, complete, with trailer state `state`, conditional on what
- * stood there when it was opened or last committed. 0: it is there, verified. EIO (latched): it is not. Clean and not attrs_dirty: 0 at once; only attrs_dirty: rewrites the trailer, and
- * a change behind our back then drops them (0, logged). Unlinked: 0, nothing is sent. */
+ * stood there when it was opened or last committed. 0: it is there, verified. EIO (latched): it is not. Clean and not attrs_dirty: 0 at once; only attrs_dirty, or
+ * state is closed and what this writer committed stands there as open: rewrites the trailer; a change behind our back then drops them (0, logged), and a
+ * failure is EIO, not latched. Unlinked: 0, nothing is sent. */
 int writer_commit(struct writer *w, enum trailer_state state, enum writer_keep keep);
 /* BLOCKS. Sends every byte as verified parts without completing the object, for the close of a process that is not the opener. Commits where
  * the file is at most one part, or has grown by half since its last commit. Errors as writer_commit. */

@@ -296,7 +296,18 @@ static int publish(struct writer *w, struct commit *c, enum writer_keep keep)
 	return commit_upload(w, c);
 }
 
-static int commit_attrs(struct writer *w)
+/* It was committed before its close, and nothing came after that: only the state is wrong. */
+static bool only_closes(const struct writer *w, enum trailer_state state)
+{
+	struct trailer t;
+
+	if (state != STATE_CLOSED || !w->licence || w->staging || object_size(w->base) > WRITER_STATE_MAX)
+		return false;
+	object_attrs(w->base, &t);
+	return t.state == STATE_OPEN;
+}
+
+static int commit_attrs(struct writer *w, bool closes)
 {
 	struct object_place place;
 	struct object *base = w->base;
@@ -307,6 +318,8 @@ static int commit_attrs(struct writer *w)
 	t.uid = w->attrs.uid;
 	t.gid = w->attrs.gid;
 	t.mtime = w->attrs.mtime;
+	if (closes)
+		t.state = STATE_CLOSED;
 	w->attrs_dirty = false;
 	pthread_mutex_unlock(&w->lock);
 	object_place(base, &place);
@@ -366,8 +379,11 @@ int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_k
 		return 0;
 	if (w->error)
 		return w->error;
-	if (!w->dirty)
-		return w->attrs_dirty && w->base ? commit_attrs(w) : 0;
+	if (!w->dirty) {
+		bool closes = w->base && only_closes(w, state);
+
+		return closes || (w->attrs_dirty && w->base) ? commit_attrs(w, closes) : 0;
+	}
 	return make_durable(w, &c, state, keep);
 }
 

@@ -17,6 +17,7 @@ from .startup import UNREACHABLE, refused
 READER = Path(__file__).resolve().parents[2] / "format/reader.py"
 
 
+CLOSED = 1  # docs/format.md, the trailer's state
 RAW_KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 
@@ -51,6 +52,20 @@ def python_reads_what_the_mount_wrote(fx):
     for key in store.keys():
         if not key.endswith(".pishop/layout"):
             expect_equal(read_by_python(fx, store.get(key), "--attrs")[0], 0, f"exit code of the reader for {key}")
+
+
+@scenario(stores=MOUNTS, mounted=False)
+def an_archive_is_closed_when_tar_ends(fx):
+    """The archive of tar -czf, large or small, says in its trailer that it is complete when tar has ended, although gzip closes it first: a kill -9 of
+    the mount right then takes nothing of that away."""
+    for name, size in (("large", 70_000_000), ("small", 100_000)):
+        (fx.work / name).write_bytes(fx.bytes(size))
+        fx.mount(env={"BACKUP_ENCRYPTION_KEY": RAW_KEY})
+        fx.sh(f"tar -C $W -czf {name}.tar.gz {name}")
+        fx.mounts.pop().kill()
+        store = objects(fx)
+        attributes = json.loads(read_by_python(fx, store.get(store.find(f"{name}.tar.gz")), "--attrs")[1])
+        expect_equal(attributes["state"], CLOSED, f"state of {name}.tar.gz")
 
 
 @scenario(stores=MOUNTS)

@@ -16,6 +16,7 @@ static const struct writer_look empty = { .dirty = true };
 static const struct writer_look over = { .dirty = true, .has_bytes = true, .size = 10, .replaces = true };
 static const struct writer_look broken = { .dirty = true, .has_bytes = true, .size = 10, .error = EIO };
 static const struct writer_look gone = { .dirty = true, .has_bytes = true, .size = 10, .unlinked = true };
+static const struct writer_look gone_clean = { .has_bytes = true, .size = 10, .unlinked = true };
 static const struct caller opener = { .seen = true, .is_opener = true };
 static const struct caller other = { .seen = true };
 static const struct caller heir = { .seen = true, .opener_gone = true };
@@ -37,6 +38,7 @@ struct flush_row {
 	enum trailer_state mark;
 	enum flush_action action;
 	enum trailer_state state, marked;
+	bool stands_open;
 };
 
 static const struct flush_row flush_rows[] = {
@@ -67,6 +69,12 @@ static const struct flush_row flush_rows[] = {
 	{ "a child closes after a writer was killed", &dirty, &other, false, STATE_KILLED, FLUSH_COMMIT, STATE_KILLED, STATE_KILLED },
 	{ "and while replacing", &over, &other, false, STATE_FAILED, FLUSH_FAIL, STATE_FAILED, STATE_FAILED },
 	{ "the first mark stays", &dirty, &killed, false, STATE_FAILED, FLUSH_COMMIT, STATE_FAILED, STATE_FAILED },
+	{ "the shell under tar, after gzip's close", &clean, &exiting, false, 0, FLUSH_CLOSE, STATE_CLOSED, 0, true },
+	{ "the same while others have it open", &clean, &exiting, true, 0, FLUSH_NOTHING, STATE_OPEN, 0, true },
+	{ "another child after gzip's close", &clean, &other, false, 0, FLUSH_NOTHING, STATE_OPEN, 0, true },
+	{ "the shell was killed", &clean, &killed, false, 0, FLUSH_NOTHING, STATE_KILLED, STATE_KILLED, true },
+	{ "bytes came after gzip's close", &dirty, &exiting, false, 0, FLUSH_COMMIT, STATE_CLOSED, 0, true },
+	{ "gone after gzip's close", &gone_clean, &exiting, false, 0, FLUSH_NOTHING, STATE_CLOSED, 0, true },
 };
 
 static void flush_table(void **state)
@@ -74,7 +82,7 @@ static void flush_table(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(flush_rows); i++) {
 		const struct flush_row *row = &flush_rows[i];
-		const struct flush_input in = { *row->look, *row->who, row->others, row->mark };
+		const struct flush_input in = { *row->look, *row->who, row->others, row->stands_open, row->mark };
 		struct flush_verdict v = flush_decide(&in);
 
 		if (v.action != row->action || v.state != row->state || v.mark != row->marked || v.unseen != !row->who->seen)
