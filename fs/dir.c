@@ -17,12 +17,14 @@ struct dir {
 	size_t next, window, loaded; /* look-ahead: position expected next, names ahead, end of what was asked to be loaded */
 };
 
-struct dir *dir_new(bool made)
+struct dir *dir_new(bool made, int64_t now)
 {
 	struct dir *d = calloc(1, sizeof(*d));
 
-	if (d)
-		d->made = made;
+	if (d) {
+		d->made = d->listed = made;
+		d->listed_ms = made ? now : 0;
+	}
 	return d;
 }
 
@@ -74,7 +76,7 @@ static struct dir_entry *entry_add(struct dir *d, const char *name)
 
 bool dir_fresh(const struct dir *d, int64_t now)
 {
-	return d->made || (d->listed && now - d->listed_ms < DIR_FRESH_MS);
+	return d->listed && now - d->listed_ms < DIR_FRESH_MS;
 }
 
 enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct dir_entry **out)
@@ -82,7 +84,7 @@ enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct di
 	struct dir_entry *e = entry_of(d, name);
 
 	*out = e && !e->gone ? e : NULL;
-	if (!dir_fresh(d, now))
+	if (!d->made && !dir_fresh(d, now))
 		return DIR_ASK;
 	return *out ? DIR_THERE : DIR_ABSENT;
 }

@@ -4,8 +4,8 @@
 #include "fs/hash.h"
 #include "vault/tree.h"
 
-/* What is remembered of one folder's names: from a listing, from what this mount did, or both. A folder that this run made answers absence and
- * emptiness without limit, a listed one for DIR_FRESH_MS. Plain data; the file system's lock guards it, nothing blocks.
+/* What is remembered of one folder's names: from a listing, from what this mount did, or both. It answers for DIR_FRESH_MS; one
+ * that this run made answers which single names are there without limit, so that a dump of hours needs no listing for each file it makes. Plain data; the file system's lock guards it, nothing blocks.
  *
  * INV-DIR  While a listing is under way, names that change here are stamped, and win over what the listing says; removed names stay as `gone` until it
  *          has come back. */
@@ -39,14 +39,14 @@ struct dir_names {
 	} names[];
 };
 
-/* made: this run has just made the folder, so it is empty. NULL: no memory. */
-struct dir *dir_new(bool made);
+/* made: this run has just made the folder (clock_mono_ms), so it is empty. NULL: no memory. */
+struct dir *dir_new(bool made, int64_t now);
 void dir_free(struct dir *d); /* NULL is legal; nodes of entries are not touched */
 
 enum dir_answer { DIR_THERE, DIR_ABSENT, DIR_ASK };
 /* What memory says of a name at `now` (clock_mono_ms). *out: the entry on DIR_THERE, and on DIR_ASK where an old one is remembered, else NULL. */
 enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct dir_entry **out);
-/* True while absence and emptiness may be answered from memory. */
+/* True while all names, and emptiness, may be answered from memory. */
 bool dir_fresh(const struct dir *d, int64_t now);
 /* Names that are there (those gone are not counted). */
 size_t dir_count(const struct dir *d);

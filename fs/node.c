@@ -74,7 +74,7 @@ static struct node *allocate(const char *name, enum entry_type type)
 	node->last = &node->first;
 	node->name = strdup(name);
 	if (type == ENTRY_FOLDER)
-		node->dir = dir_new(false);
+		node->dir = dir_new(false, 0);
 	if (node->name && (type != ENTRY_FOLDER || node->dir))
 		return node;
 	release(node);

@@ -36,7 +36,7 @@ static int setup(void **state)
 {
 	memset(nodes, 0, sizeof(nodes));
 	lost_count = 0;
-	*state = dir_new(false);
+	*state = dir_new(false, 0);
 	return *state == NULL;
 }
 
@@ -98,11 +98,14 @@ static void unknown_until_listed(void **state)
 	assert_int_equal(find(d, "a", 1001), DIR_ASK);
 }
 
+/* Single names are known without limit; whether there are others, which another mount may have written, only for a while. */
 static void made_is_known_without_limit(void **state)
 {
-	struct dir *d = dir_new(true);
+	struct dir *d = dir_new(true, 1000);
 
 	(void)state;
+	assert_true(dir_fresh(d, 1000 + DIR_FRESH_MS - 1));
+	assert_false(dir_fresh(d, 1000 + DIR_FRESH_MS));
 	assert_int_equal(find(d, "a", INT64_MAX), DIR_ABSENT);
 	assert_int_equal(dir_count(d), 0);
 	assert_non_null(dir_put(d, "a", false, NULL));
