@@ -460,7 +460,10 @@ int run_for_content(struct vault *v, const char *tenant, struct run **out)
 	if (!r)
 		return v->config.read_only ? EROFS : EIO;
 	*out = r;
-	return await_long(r, (struct wish){ 0 }, true) ? EIO : 0;
+
+	int rc = await_long(r, (struct wish){ 0 }, true);
+
+	return !rc || rc == ENOSPC || rc == EDQUOT ? rc : EIO;
 }
 
 int run_upload_begun(struct run *r, const char *key, const char *upload_id)

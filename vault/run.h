@@ -14,7 +14,8 @@ struct run;
 
 /* The record of a tenant, created on first use. Owned by the vault. EIO: this writer was taken for dead (ownership lost) or the record cannot be written. */
 int run_of(struct vault *v, const char *tenant, struct run **out); /* EROFS: mounted read-only */
-/* run_of and run_may_publish for content: an outage that ends within the data deadline is waited for. 0, or as those. */
+/* run_of and run_may_publish for content: an outage that ends within the data deadline is waited for. 0; ENOSPC, EDQUOT: the record finds no room; or as
+ * those. */
 int run_for_content(struct vault *v, const char *tenant, struct run **out);
 /* Before the first part is sent. Waits as run_for_content. Returns when the record names the upload. On an error the upload stays named: abort it, and then call
  * run_upload_ended. */

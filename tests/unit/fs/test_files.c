@@ -50,7 +50,7 @@ static void close_tells_the_truth(void **state)
 	drive_get(d, DRIVE_ROOT, "f", &a);
 	assert_string_equal(a.bytes, "hello");
 
-	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/g", .action = FAULT_FAIL, .error = ENOSPC });
+	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "s/t/g", .action = FAULT_FAIL, .error = ENOSPC });
 	assert_int_equal(drive_put(d, DRIVE_ROOT, "g", "hello"), ENOSPC);
 	assert_false(drive_stands(d, KEY("g")));
 }
@@ -65,7 +65,7 @@ static void a_failed_file_stays_visible(void **state)
 	id = drive_id(d, DRIVE_ROOT, "f");
 	drive_open(d, id, O_RDONLY, getpid(), &r);
 	drive_open(d, id, O_WRONLY, getpid(), &a);
-	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
+	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "s/t/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
 	assert_int_equal(drive_write(d, a.handle, 0, "new", 3), 0);
 	assert_int_equal(drive_flush(d, a.handle, getpid()), ENOSPC);
 	assert_int_equal(drive_flush(d, r.handle, getpid()), EIO); /* whoever closes, closes with an error: it is never eaten */
@@ -93,7 +93,7 @@ static void a_failed_file_can_be_removed(void **state)
 {
 	struct drive *d = *state;
 
-	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
+	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "s/t/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
 	assert_int_equal(drive_put(d, DRIVE_ROOT, "f", "x"), ENOSPC);
 	assert_int_equal(drive_unlink(d, DRIVE_ROOT, "f"), 0);
 	assert_false(drive_exists(d, DRIVE_ROOT, "f"));
@@ -292,7 +292,7 @@ static void truncate_by_path_is_committed(void **state)
 	assert_int_equal(a.st.st_size, 0);
 
 	st.st_size = 10;
-	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
+	fault_store_add(d->kit.fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = "s/t/f", .times = 1, .action = FAULT_FAIL, .error = ENOSPC });
 	assert_int_not_equal(drive_setattr(d, drive_id(d, DRIVE_ROOT, "f"), NULL, SET_SIZE, &st), 0);
 }
 
@@ -372,7 +372,7 @@ static void replaced_while_written(void **state)
 	drive_put(d, DRIVE_ROOT, "other", "somebody else's");
 	drive_open(d, drive_id(d, DRIVE_ROOT, "f"), O_WRONLY, getpid(), &a);
 	drive_write(d, a.handle, 0, "MINE", 4);
-	kit_callback(&d->kit, STORE_PUT, "/f", replace, d);
+	kit_callback(&d->kit, STORE_PUT, "s/t/f", replace, d);
 	assert_int_equal(drive_flush(d, a.handle, getpid()), EIO); /* and nobody's bytes were lost */
 	drive_release(d, a.handle);
 	age(d);

@@ -285,7 +285,7 @@ static void writes_wait_for_a_commit(void **state)
 
 	drive_put(d, DRIVE_ROOT, "f", "content");
 	drive_open(d, drive_id(d, DRIVE_ROOT, "f"), O_WRONLY, getpid(), &a);
-	kit_fault(&d->kit, STORE_PUT, "/f", 0, 1, FAULT_HOLD, 0);
+	kit_fault(&d->kit, STORE_PUT, "s/t/f", 0, 1, FAULT_HOLD, 0);
 	pthread_create(&t, NULL, flush_thread, &d);
 	while (fault_store_hits(d->kit.fault) == 0)
 		clock_sleep_ms(1);
@@ -320,7 +320,7 @@ static void waiting_has_a_deadline(void **state)
 
 	drive_put(d, DRIVE_ROOT, "f", "content");
 	drive_open(d, drive_id(d, DRIVE_ROOT, "f"), O_WRONLY, getpid(), &a);
-	kit_fault(&d->kit, STORE_PUT, "/f", 0, 1, FAULT_HOLD, 0);
+	kit_fault(&d->kit, STORE_PUT, "s/t/f", 0, 1, FAULT_HOLD, 0);
 	pthread_create(&t, NULL, flush_thread, &d);
 	while (fault_store_hits(d->kit.fault) == 0)
 		clock_sleep_ms(1);
