@@ -43,6 +43,16 @@ static int told(int rc)
 
 /* ---- flush */
 
+/* The lock is held. A new trailer behind a large object makes the store copy all of it. That is worth it for the state of an archive whose compressor closed
+ * it (tar ends a moment later, and whoever looks then must see that it is complete), not behind an fsync, which is often followed by more. */
+static bool state_worth_it(const struct node *node)
+{
+	enum { ALWAYS = 64 << 20 };
+	uint64_t size = object_size(node->object);
+
+	return size <= ALWAYS || (node->by_close && size <= WRITER_STATE_MAX);
+}
+
 static void say_mark(struct fs *f, struct node *node, const struct flush_verdict *v)
 {
 	const char *how = v->mark == STATE_KILLED ? "its writer was killed, or lost its parent" : "its writer exited with an error without closing it";
@@ -71,7 +81,7 @@ static struct flush_verdict decide(struct fs *f, struct call *c)
 	in.mark = node->mark;
 	if (node->publishing && node->object) {
 		object_attrs(node->object, &stored);
-		in.stands_open = stored.state == STATE_OPEN;
+		in.stands_open = stored.state == STATE_OPEN && state_worth_it(node);
 	}
 	v = flush_decide(&in);
 	marked = v.mark != node->mark;
@@ -100,6 +110,9 @@ static void flush_run(struct call *c)
 	file_committed(f, c->node, content);
 	if (c->flags == FLUSH_CLOSE)
 		rc = 0; /* nothing is lost: settle.c tries again */
+	fs_lock(f);
+	c->node->by_close = !rc && !last;
+	fs_unlock(f);
 	call_leave(f, c->node);
 	reply_error(c, told(rc));
 }
@@ -152,6 +165,9 @@ static void fsync_run(struct call *c)
 		rc = writer_commit(content->writer, state, WRITER_KEEP);
 		file_committed(f, c->node, content);
 		content_unref(content);
+		fs_lock(f);
+		c->node->by_close = false;
+		fs_unlock(f);
 	} else {
 		rc = settle_now(f, c->node);
 	}
@@ -203,7 +219,7 @@ static void settle_rest(struct fs *f, struct node *node, const struct writer_loo
 	if (node->unlinked || !node->object || object_foreign(node->object))
 		return;
 	object_attrs(node->object, &stored);
-	if (node->publishing && (look->attrs_dirty || object_size(node->object) <= WRITER_STATE_MAX))
+	if (node->publishing && (look->attrs_dirty || state_worth_it(node)))
 		other_state = stored.state != state;
 	node->attrs.state = other_state ? state : stored.state;
 	if (look->attrs_dirty || other_state)
@@ -227,7 +243,7 @@ static void take_off(struct fs *f, struct node *node, struct content *content, c
 			settle_rest(f, node, &look, v->state);
 	}
 	node->mark = STATE_OPEN;
-	node->unseen = node->publishing = false;
+	node->unseen = node->publishing = node->by_close = false;
 	look.error = node->content ? look.error : 0;
 	fs_unlock(f);
 	if (!look.error)

@@ -48,6 +48,7 @@ struct node {
 	bool unseen;            /* a writer's process could not be seen */
 	bool draining;          /* the end of the mount has taken care of it */
 	bool publishing;        /* something was committed since the first open for writing */
+	bool by_close;          /* and it was last committed by a close that was not the last one, as gzip's is under tar; not by fsync */
 
 	/* Attributes that are not in the bucket yet. settle.c */
 	bool unsettled;
