@@ -82,11 +82,27 @@ static int place_of(struct fs *f, struct node *node, char path[PATH_CAP], char k
 	return rc || path[0] == '\0' ? rc : path_key(vault_rules(f->vault), key, path, false);
 }
 
+/* MinIO lists a folder that a removal, or a crash of its own, left behind on its disk, although no key begins with it. */
+static bool is_ghost(struct fs *f, const char *path, struct store_call *call)
+{
+	bool empty = false;
+
+	return strchr(path, '/') && tree_empty(f->vault, path, &empty, call) == 0 && empty;
+}
+
 static int load_folder(struct fs *f, struct node *node, const char *path, struct store_call *call)
 {
 	struct object *o = NULL;
 	int rc = path[0] ? tree_load_folder(f->vault, path, &o, call) : ENOENT;
 
+	if (rc == ENOENT && is_ghost(f, path, call)) {
+		fs_lock(f);
+		if (node->parent)
+			dir_drop(node->parent->dir, node->name);
+		load_lost(f, node);
+		fs_unlock(f);
+		return ENOENT;
+	}
 	if (rc && rc != ENOENT && rc != EBADMSG && rc != ENOKEY && rc != EPROTONOSUPPORT)
 		return rc;
 	fs_lock(f);

@@ -68,6 +68,21 @@ def an_archive_is_closed_when_tar_ends(fx):
         expect_equal(attributes["state"], CLOSED, f"state of {name}.tar.gz")
 
 
+@scenario(stores=(S3,))
+def ghost_folders(fx):
+    """A folder that MinIO lists although no key begins with it, as it does after some removals, is not there, and a file of that name can be written."""
+    fx.sh("mkdir d; echo x >d/file")
+    left = fx.work / "minio/data/backup/backups/acme/d/ghost/833f3e9b-504d-462f-87d9-c71a3368e6af"
+    left.mkdir(parents=True)
+    (left / "xl.meta.bkp").write_bytes(b"left behind")
+    listed = objects(fx).s3.list_objects_v2(Bucket="backup", Prefix="backups/acme/d/", Delimiter="/")
+    expect("backups/acme/d/ghost/" in [p["Prefix"] for p in listed.get("CommonPrefixes", [])], f"MinIO does not list the ghost: this proves nothing; {listed}")
+    fx.remount()
+    fx.sh("fails '' stat d/ghost; ls d; echo there >d/ghost; cat d/ghost; ls -l d")
+    fx.remount()
+    expect_equal(fx.sh("cat d/ghost d/file; rm -r d; ls"), "there\nx\n", "the file in the ghost's place")
+
+
 @scenario(stores=MOUNTS)
 def nothing_readable_in_the_store(fx):
     """No content, and no key, stands in the store; names do, so that any S3 client shows the tree."""
