@@ -148,14 +148,14 @@ static int write_locked(struct writer *w, uint64_t offset, const void *data, siz
 	if (offset > w->v->writers->largest || len > w->v->writers->largest - offset)
 		return EFBIG;
 	if (stream_conflict(w, offset, data, len)) {
-		writer_queue_early(w);
+		writer_queue_early(w, false);
 		return EAGAIN;
 	}
 
 	int rc = overlay_write(&w->over, offset, data, len);
 
 	if (rc == ENOBUFS) { /* too many holes in one chunk: a commit closes them */
-		writer_queue_early(w);
+		writer_queue_early(w, false);
 		return EAGAIN;
 	}
 	if (rc)
@@ -216,7 +216,7 @@ static int resize_locked(struct writer *w, uint64_t size)
 		return 0;
 	if (size < w->size) {
 		if (size < stream_sent_end(w)) {
-			writer_queue_early(w);
+			writer_queue_early(w, false);
 			return EAGAIN;
 		}
 		overlay_cut(&w->over, size);

@@ -61,6 +61,7 @@ struct writer {
 	bool has_bytes, unlinked, replaces;
 	bool discard;               /* unlinked, and nobody can read it: writes are taken and forgotten */
 	bool early_queued;          /* a job that commits early is on its way */
+	bool early_for_room;        /* only because memory is short: a part cut short does as well */
 	bool closing;               /* writer_free waits for the jobs */
 };
 
@@ -78,11 +79,14 @@ struct writers {
 
 /* writers.c */
 void writers_room(struct vault *v);             /* tells the listener; no locks held */
-void writer_queue_early(struct writer *w);      /* lock held: commit early on the commit pool, unless that is queued */
+/* Lock held: commit early on the commit pool, or put aside, unless that is queued. for_room: only to free memory, a part cut short does as well. */
+void writer_queue_early(struct writer *w, bool for_room);
 void writer_job_done(struct writer *w);         /* lock held: jobs-- */
 
 /* writer_stream.c; the lock is held, and given up for a while only where said */
 void stream_pump(struct writer *w);             /* starts an upload and sends parts that are complete */
+uint32_t stream_cut_chunks(const struct writer *w); /* so many chunks of the open end could go as a part of their own; 0: none */
+bool stream_cut(struct writer *w);              /* sends them; false: there are none */
 bool stream_conflict(const struct writer *w, uint64_t offset, const void *data, size_t len); /* would it change what was sent? */
 bool stream_sent_any(const struct writer *w, uint64_t offset, size_t len);                   /* are bytes there only in sent parts? */
 uint64_t stream_sent_end(const struct writer *w); /* end of the highest byte that left the process in this upload, 0: none */

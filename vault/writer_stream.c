@@ -404,6 +404,34 @@ static bool part_complete(const struct writer *w, uint64_t first, uint32_t count
 	return w->size > end && overlay_covers(&w->over, first * CHUNK_BYTES, (size_t)count * CHUNK_BYTES);
 }
 
+/* The last planned part, if it is open and more than the smallest part of it has arrived, with more behind. */
+uint32_t stream_cut_chunks(const struct writer *w)
+{
+	const struct stream *s = w->stream;
+	const struct stream_part *part = s && s->count ? &s->parts[s->count - 1] : NULL;
+	uint32_t n = 0;
+
+	if (!part || !s->begun || s->error || part->state != PART_OPEN || w->error || w->unlinked)
+		return 0;
+	while (n < part->count && part_complete(w, part->first + n, 1))
+		n++;
+	return n * (uint64_t)CHUNK_BYTES >= w->v->store->limits.part_min ? n : 0;
+}
+
+bool stream_cut(struct writer *w)
+{
+	struct stream *s = w->stream;
+	uint32_t n = stream_cut_chunks(w);
+
+	if (!n)
+		return false;
+	s->parts[s->count - 1].count = n; /* the next one is planned behind it */
+	stream_submit(w, s, s->count - 1, n, NULL);
+	if (s->error)
+		writer_fail(w, EIO, "no thread to send a part");
+	return true;
+}
+
 /* A stream is worth beginning when its first part is complete; for growth the base's last chunk may still lack its old bytes. */
 static bool may_start(const struct writer *w, bool grow)
 {

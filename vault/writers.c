@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 
 enum { EARLY_AT_ONCE = 4 };
 
@@ -81,7 +82,9 @@ static void early_job(void *arg)
 	while (w->busy && !w->closing)
 		pthread_cond_wait(&w->changed, &w->lock);
 	w->early_queued = false;
-	if (w->dirty && !w->error && !w->closing && !w->discard) {
+	if (w->early_for_room && stream_cut(w)) {
+		/* gives memory back when it has arrived */
+	} else if (w->dirty && !w->error && !w->closing && !w->discard) {
 		w->busy = true; /* an error is latched: the next caller hears it */
 		if (stage_instead(w))
 			writer_stage_busy(w);
@@ -98,8 +101,9 @@ static void early_job(void *arg)
 	writers_room(v);
 }
 
-void writer_queue_early(struct writer *w)
+void writer_queue_early(struct writer *w, bool for_room)
 {
+	w->early_for_room = for_room && (!w->early_queued || w->early_for_room);
 	if (w->early_queued)
 		return;
 	atomic_fetch_add(&w->v->writers->early, 1);
@@ -112,25 +116,36 @@ void writer_queue_early(struct writer *w)
 	w->jobs--;
 }
 
-/* The writer that nobody has written to for the longest time, among those whose memory only a commit frees. One whose early commit makes a piece
- * stand where a whole file stood comes last. */
+/* What an early commit of this writer does to what others see. Little memory is no reason to put much content aside again and again. */
+static int harm(const struct writer *w)
+{
+	enum { NONE, PIECE, OLD_FILE_GONE, WORTH_IT = 16 };
+	bool hidden = stage_instead(w) || stream_cut_chunks(w);
+
+	if (hidden && w->over.count - w->over.clean >= WORTH_IT)
+		return NONE;
+	return hidden || !w->replaces ? PIECE : OLD_FILE_GONE;
+}
+
+/* The writer that nobody has written to for the longest time, of those that do the least harm, among those whose memory only a commit, or a part
+ * cut short, frees. */
 static struct writer *idlest(struct writers *all)
 {
 	struct writer *best = NULL;
-	bool best_harms = true;
+	int best_harm = INT_MAX;
 	int64_t best_wrote = INT64_MAX;
 
 	for (struct writer *w = all->first; w; w = w->next) {
 		if (pthread_mutex_trylock(&w->lock) != 0)
 			continue;
 
-		bool stage = stage_instead(w), harms = w->replaces && !stage;
-		bool fits = !w->busy && !w->early_queued && w->dirty && !w->error && (!w->unlinked || stage) && w->over.count > w->over.clean;
-		bool idler = harms == best_harms ? w->wrote_ms < best_wrote : best_harms;
+		bool fits = !w->busy && !w->early_queued && w->dirty && !w->error && (!w->unlinked || stage_instead(w)) && w->over.count > w->over.clean;
+		int harms = fits ? harm(w) : INT_MAX;
+		bool idler = harms == best_harm ? w->wrote_ms < best_wrote : harms < best_harm;
 
 		if (fits && idler) {
 			best = w;
-			best_harms = harms;
+			best_harm = harms;
 			best_wrote = w->wrote_ms;
 		}
 		pthread_mutex_unlock(&w->lock);
@@ -164,7 +179,7 @@ void writers_relieve(struct vault *v)
 
 		if (w) {
 			pthread_mutex_lock(&w->lock);
-			writer_queue_early(w);
+			writer_queue_early(w, true);
 			pthread_mutex_unlock(&w->lock);
 		}
 	}

@@ -258,6 +258,46 @@ static void a_store_that_fails_latches(void **state)
 	end(k, w);
 }
 
+/* A file whose parts are on their way is not committed for lack of memory: its open end goes as a shorter part, and the file ends up whole. */
+static void the_end_of_a_stream_goes_as_a_shorter_part(void **state)
+{
+	struct kit *k = *state;
+	struct vault_config config = kit_config();
+	size_t at = 9 * CHUNK_BYTES;
+
+	config.part_bytes = 8 * CHUNK_BYTES;
+	kit_close(k);
+	kit_open(k, &config, KIT_KEY);
+
+	struct object *old = kit_file(k, KEY, SMALL, 7);
+	struct writer *w = open_writer(k, old, true);
+
+	write_all(w, 8, 0, at);
+	for (int i = 0; i < 2000 && kit_calls(k, STORE_PART) == 0; i++)
+		clock_sleep_ms(1);
+	assert_int_equal(kit_calls(k, STORE_PART), 1);
+	for (int round = 0; round < 3; round++) {
+		uint64_t parts = kit_calls(k, STORE_PART);
+
+		write_all(w, 8, at, at + 3 * CHUNK_BYTES + 100); /* the smallest part is less than two chunks */
+		at += 3 * CHUNK_BYTES + 100;
+		clock_sleep_ms(5);
+		assert_int_equal(kit_calls(k, STORE_PART), parts); /* a part has eight */
+		for (int i = 0; i < 500 && kit_calls(k, STORE_PART) == parts; i++) {
+			writers_relieve(k->v);
+			clock_sleep_ms(1);
+		}
+		assert_true(kit_calls(k, STORE_PART) > parts);
+	}
+	assert_int_equal(kit_calls(k, STORE_COMPLETE), 0);
+	stored_is(k, 7, SMALL);
+	write_all(w, 8, at, LARGE);
+	assert_int_equal(writer_commit(w, STATE_CLOSED, WRITER_DROP), 0);
+	stored_is(k, 8, LARGE);
+	end(k, w);
+	object_unref(old);
+}
+
 /* ---- the name is gone */
 
 /* Small in RAM, large with parts under way, committed: read on, written on, pressed, and nothing stands at the path. */
@@ -358,7 +398,7 @@ int main(void)
 		KIT_TEST(a_new_file_is_not_seen_before_its_commit), KIT_TEST(the_old_file_stays_until_the_commit), KIT_TEST(content_made_anew_forgets_it),
 		KIT_TEST(it_grows_into_a_large_file), KIT_TEST(a_rename_publishes_it_there), KIT_TEST(a_younger_object_wins), KIT_TEST(a_store_that_fails_latches),
 		KIT_TEST(readers_keep_what_was_unlinked), KIT_TEST(what_nobody_reads_is_dropped), KIT_TEST(what_cannot_be_kept_is_an_error),
-		KIT_TEST(a_removal_names_its_object),
+		KIT_TEST(a_removal_names_its_object), KIT_TEST(the_end_of_a_stream_goes_as_a_shorter_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
