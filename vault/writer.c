@@ -215,7 +215,7 @@ static int resize_locked(struct writer *w, uint64_t size)
 	if (size == w->size)
 		return 0;
 	if (size < w->size) {
-		if (size < stream_sent_end(w)) {
+		if (size <= stream_sent_end(w)) { /* also exactly there: what was sent as an inner chunk would be the last one */
 			writer_queue_early(w, false);
 			return EAGAIN;
 		}

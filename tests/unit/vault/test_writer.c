@@ -695,6 +695,27 @@ static void many_files_in_turn(void **state)
 	}
 }
 
+/* The last chunk left was sent as an inner one: it must not end the object. */
+static void cut_where_a_part_ends(void **state)
+{
+	struct world *t = *state;
+
+	for (unsigned extra = 0; extra < 3; extra++) {
+		make(t, NULL, false);
+		append(t, 0, 4 * CHUNK_BYTES + 1, 50000);
+		clock_sleep_ms(50); /* both parts are sent by now, most of the time */
+		if (extra == 1)
+			assert_int_equal(writer_send(t->w, STATE_CLOSED), 0);
+		assert_int_equal(patient_resize(t, 4 * CHUNK_BYTES), 0);
+		if (extra == 2)
+			append(t, 4 * CHUNK_BYTES, 5 * CHUNK_BYTES, 50000);
+		assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
+		check_stored(t, pattern(5 * CHUNK_BYTES), (extra == 2 ? 5 : 4) * CHUNK_BYTES, ANY_STATE);
+		assert_int_equal(tree_remove_later(t->v, PATH, false), 0);
+		assert_int_equal(tree_send_removals(t->v, ""), 0);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -704,7 +725,7 @@ int main(void)
 		T(failed_part_latches), T(lost_replies_are_resolved), T(refused_put_is_not_saved), T(a_younger_object_is_never_replaced),
 		T(an_older_object_is_replaced_once), T(append_to_a_replaced_object_fails), T(unlinked_is_never_sent),
 		T(rename_before_during_and_after), T(attributes_alone_rewrite_the_trailer), T(the_largest_file_is_a_clear_error),
-		T(many_files_in_turn),
+		T(many_files_in_turn), T(cut_where_a_part_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
