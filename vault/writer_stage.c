@@ -82,17 +82,26 @@ static void keep_for_readers(struct writer *w)
 	writer_drop_content(w);
 }
 
-/* Queues the removal of what stands at the path. Of a failed commit nobody knows whether it arrived. */
-static int remove_standing(struct writer *w)
+/* The lock is held, the writer is ours, and its name is about to go. Queues the removal of what stands at the path. */
+static int unlink_busy(struct writer *w, bool readable)
 {
-	struct object_place place;
+	struct object_place standing = { .etag = "" };
+	bool failed;
 
-	if (w->error)
-		return tree_remove_later(w->v, w->path, false);
-	if (!w->stands)
-		return 0;
-	object_place(w->stands, &place);
-	return tree_remove_known_later(w->v, w->path, false, place.etag);
+	if (readable && !w->error && stream_sent_end(w))
+		writer_commit_busy(w, STATE_OPEN, WRITER_KEEP); /* bytes of sent parts can't be read before Complete; an error is latched */
+	failed = w->error; /* of a failed commit nobody knows whether it arrived, nor its ETag */
+	if (w->stands && !failed)
+		object_place(w->stands, &standing);
+	w->unlinked = true;
+	if (failed && w->run)
+		run_path_mended(w->run, w->path); /* nobody misses it any more */
+	stream_orphan(w);
+	if (!readable)
+		discard(w);
+	else if (!failed)
+		keep_for_readers(w); /* may take long: the removal waits for it, as what is copied must stand there */
+	return w->stands || failed ? tree_remove_known_later(w->v, w->path, false, standing.etag) : 0;
 }
 
 int writer_unlink(struct writer *w, bool readable)
@@ -101,21 +110,10 @@ int writer_unlink(struct writer *w, bool readable)
 
 	pthread_mutex_lock(&w->lock);
 	writer_take(w);
-	if (!w->unlinked) {
-		if (readable && !w->error && stream_sent_end(w))
-			writer_commit_busy(w, STATE_OPEN, WRITER_KEEP); /* bytes of sent parts can't be read before Complete; an error is latched */
-		rc = remove_standing(w); /* by the ETag it has now; it is sent later */
-	}
-	if (!rc) {
-		w->unlinked = true;
-		if (w->error && w->run)
-			run_path_mended(w->run, w->path); /* nobody misses it any more */
-		stream_orphan(w);
-		if (!readable)
-			discard(w);
-		else if (!w->error)
-			keep_for_readers(w);
-	}
+	if (!w->unlinked)
+		rc = unlink_busy(w, readable);
+	else if (!readable)
+		discard(w);
 	writer_give(w);
 	return rc;
 }

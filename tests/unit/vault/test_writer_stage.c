@@ -377,6 +377,31 @@ static void what_cannot_be_kept_is_an_error(void **state)
 	object_unref(old);
 }
 
+static void take_long(void *arg)
+{
+	*(bool *)arg = true;
+	clock_sleep_ms(350); /* longer than removals wait for others */
+}
+
+/* The object stands at its path until its copy is made, however long that takes. */
+static void a_slow_copy_is_waited_for(void **state)
+{
+	struct kit *k = *state;
+	struct object *old = kit_file(k, KEY, LARGE, 7);
+	struct writer *w = open_writer(k, old, false);
+	bool called = false;
+
+	kit_callback(k, STORE_PART_COPY, "staging/", take_long, &called);
+	assert_int_equal(writer_unlink(w, true), 0);
+	assert_true(called);
+	reads(w, 7, LARGE);
+	assert_int_equal(tree_send_removals(k->v, ""), 0);
+	assert_false(stands(k));
+	reads(w, 7, LARGE);
+	end(k, w);
+	object_unref(old);
+}
+
 /* What another mount wrote at the name after the removal was answered stays. */
 static void a_removal_names_its_object(void **state)
 {
@@ -398,7 +423,7 @@ int main(void)
 		KIT_TEST(a_new_file_is_not_seen_before_its_commit), KIT_TEST(the_old_file_stays_until_the_commit), KIT_TEST(content_made_anew_forgets_it),
 		KIT_TEST(it_grows_into_a_large_file), KIT_TEST(a_rename_publishes_it_there), KIT_TEST(a_younger_object_wins), KIT_TEST(a_store_that_fails_latches),
 		KIT_TEST(readers_keep_what_was_unlinked), KIT_TEST(what_nobody_reads_is_dropped), KIT_TEST(what_cannot_be_kept_is_an_error),
-		KIT_TEST(a_removal_names_its_object), KIT_TEST(the_end_of_a_stream_goes_as_a_shorter_part),
+		KIT_TEST(a_removal_names_its_object), KIT_TEST(a_slow_copy_is_waited_for), KIT_TEST(the_end_of_a_stream_goes_as_a_shorter_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
