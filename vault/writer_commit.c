@@ -411,10 +411,20 @@ int writer_commit(struct writer *w, enum trailer_state state, enum writer_keep k
 
 /* ---- the close of a process that is not the opener */
 
+/* The part with the last of those chunks; one that begins behind them may be planned already, where the size is the end of a part. */
+static uint32_t last_part(const struct stream *s, uint64_t chunks)
+{
+	uint32_t index = s->count - 1;
+
+	while (index && s->parts[index].first >= chunks)
+		index--;
+	return index;
+}
+
 /* The tail that is no complete part yet goes as a provisional last part: its bytes are in the store and verified, and stay here in plain. */
 static int send_tail(struct writer *w, struct stream *s, struct commit *c)
 {
-	uint32_t index = s->count - 1;
+	uint32_t index = last_part(s, c->chunks);
 	struct stream_part *part = &s->parts[index];
 	uint32_t count = (uint32_t)(c->chunks - part->first);
 	struct gathered g = { .slabs = calloc(count, sizeof(struct slab *)) };
@@ -457,10 +467,22 @@ static int send_busy(struct writer *w, enum trailer_state state)
 	rc = send_tail(w, s, &c);
 	pthread_mutex_lock(&w->lock);
 	if (!rc) {
-		s->tail_from = s->parts[s->count - 1].first * CHUNK_BYTES;
+		s->tail_from = s->parts[last_part(s, c.chunks)].first * CHUNK_BYTES;
 		s->tail_to = w->size;
 	}
 	return rc;
+}
+
+/* Every part but the last was sent: none waits for bytes that are a hole in the file. */
+static bool all_but_tail_sent(const struct writer *w)
+{
+	const struct stream *s = w->stream;
+	uint32_t last = s->count ? last_part(s, chunk_count(w->size)) : 0;
+
+	for (uint32_t i = 0; i < last; i++)
+		if (s->parts[i].state != PART_SENT)
+			return false;
+	return s->count > 0;
 }
 
 int writer_send(struct writer *w, enum trailer_state state)
@@ -469,12 +491,15 @@ int writer_send(struct writer *w, enum trailer_state state)
 
 	pthread_mutex_lock(&w->lock);
 	writer_take(w);
-	while (w->stream && w->stream->jobs)
-		pthread_cond_wait(&w->changed, &w->lock);
+	wait_for_parts(w);
+	if (w->stream && !w->error) {
+		stream_send_complete(w); /* nobody did while the upload began */
+		wait_for_parts(w);
+	}
 
 	bool grown = w->size >= w->committed_size + w->committed_size / 2;
 
-	if (w->error || !w->stream || !w->stream->begun || w->stream->error || grown || w->unlinked)
+	if (w->error || !w->stream || !w->stream->begun || w->stream->error || grown || w->unlinked || !all_but_tail_sent(w))
 		rc = writer_commit_busy(w, state, WRITER_KEEP);
 	else if (w->stream->tail_to != w->size)
 		rc = send_busy(w, state);

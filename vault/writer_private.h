@@ -85,6 +85,7 @@ void writer_job_done(struct writer *w);         /* lock held: jobs-- */
 
 /* writer_stream.c; the lock is held, and given up for a while only where said */
 void stream_pump(struct writer *w);             /* starts an upload and sends parts that are complete */
+void stream_send_complete(struct writer *w);    /* only the parts, also for who has w->busy; w->stream is there */
 uint32_t stream_cut_chunks(const struct writer *w); /* so many chunks of the open end could go as a part of their own; 0: none */
 bool stream_cut(struct writer *w);              /* sends them; false: there are none */
 bool stream_conflict(const struct writer *w, uint64_t offset, const void *data, size_t len); /* would it change what was sent? */

@@ -37,8 +37,12 @@ static int commit_as(struct writer *w, const char *to, struct object *over)
 			run_path_failed(w->run, from, rc);
 		return rc;
 	}
-	if (old)
-		rc = tree_remove_later(w->v, from, false);
+	if (old) {
+		struct object_place place;
+
+		object_place(old, &place); /* what another mount wrote there meanwhile stays */
+		rc = tree_remove_known_later(w->v, from, false, place.etag);
+	}
 	object_unref(old);
 	return rc;
 }
@@ -48,11 +52,12 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	struct object *o = object_ref(w->base);
 	struct store_cond cond = { .if_none_match = !over };
 	char key[PATH_CAP];
-	struct object_place place;
+	struct object_place place, from;
 	struct trailer t;
 	int rc = path_key(&w->v->rules, key, to, false);
 	bool attrs = w->attrs_dirty;
 
+	object_place(o, &from);
 	object_attrs(o, &t);
 	t.mode = w->attrs.mode;
 	t.uid = w->attrs.uid;
@@ -70,7 +75,7 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	if (!rc)
 		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, &cond);
 	if (!rc)
-		rc = tree_remove_later(w->v, w->path, false);
+		rc = tree_remove_known_later(w->v, w->path, false, from.etag);
 	pthread_mutex_lock(&w->lock);
 	object_unref(o);
 	if (!rc)

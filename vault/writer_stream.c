@@ -464,6 +464,22 @@ static void start(struct writer *w, bool grow)
 	free(job);
 }
 
+void stream_send_complete(struct writer *w)
+{
+	struct stream *s = w->stream;
+
+	if (!s->begun || s->error || stream_plan_to(w, s, w->size / CHUNK_BYTES))
+		return;
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct stream_part *part = &s->parts[i];
+
+		if (part->state == PART_OPEN && part_complete(w, part->first, part->count))
+			stream_submit(w, s, i, part->count, NULL);
+	}
+	if (s->error)
+		writer_fail(w, EIO, "no thread to send a part");
+}
+
 void stream_pump(struct writer *w)
 {
 	struct stream *s = w->stream;
@@ -477,14 +493,5 @@ void stream_pump(struct writer *w)
 			start(w, grow);
 		return;
 	}
-	if (!s->begun || s->error || stream_plan_to(w, s, w->size / CHUNK_BYTES))
-		return;
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct stream_part *part = &s->parts[i];
-
-		if (part->state == PART_OPEN && part_complete(w, part->first, part->count))
-			stream_submit(w, s, i, part->count, NULL);
-	}
-	if (s->error)
-		writer_fail(w, EIO, "no thread to send a part");
+	stream_send_complete(w);
 }

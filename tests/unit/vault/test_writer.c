@@ -695,6 +695,46 @@ static void many_files_in_turn(void **state)
 	}
 }
 
+/* What another mount wrote at the old name before the rename stays. */
+static void a_rename_spares_anothers_file(void **state)
+{
+	struct world *t = *state;
+
+	make(t, NULL, false);
+	append(t, 0, 5000, 5000);
+	assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
+
+	AUTO(auto_object_unref) struct object *o = stored(t);
+
+	make(t, o, true);
+	append(t, 0, 3000, 3000);
+	another_writer(t);
+	assert_int_equal(writer_rename(t->w, "acme/moved", NULL), 0);
+	assert_int_equal(tree_send_removals(t->v, ""), 0);
+
+	AUTO(auto_object_unref) struct object *there = stored(t);
+
+	assert_int_equal(object_size(there), 5);
+}
+
+/* A child's close where the file ends exactly with a part of a grown upload: the next part is planned, and empty. */
+static void a_childs_close_at_the_end_of_a_part(void **state)
+{
+	struct world *t = *state;
+
+	for (size_t chunks = 18; chunks < 22; chunks++) {
+		make(t, NULL, false);
+		append(t, 0, 16 * CHUNK_BYTES, 50000);
+		assert_int_equal(writer_commit(t->w, STATE_OPEN, WRITER_DROP), 0);
+		append(t, 16 * CHUNK_BYTES, chunks * CHUNK_BYTES, 50000);
+		assert_int_equal(writer_send(t->w, STATE_OPEN), 0);
+		assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
+		check_stored(t, pattern(chunks * CHUNK_BYTES), chunks * CHUNK_BYTES, ANY_STATE);
+		assert_int_equal(tree_remove_later(t->v, PATH, false), 0);
+		assert_int_equal(tree_send_removals(t->v, ""), 0);
+	}
+}
+
 /* The last chunk left was sent as an inner one: it must not end the object. */
 static void cut_where_a_part_ends(void **state)
 {
@@ -725,7 +765,7 @@ int main(void)
 		T(failed_part_latches), T(lost_replies_are_resolved), T(refused_put_is_not_saved), T(a_younger_object_is_never_replaced),
 		T(an_older_object_is_replaced_once), T(append_to_a_replaced_object_fails), T(unlinked_is_never_sent),
 		T(rename_before_during_and_after), T(attributes_alone_rewrite_the_trailer), T(the_largest_file_is_a_clear_error),
-		T(many_files_in_turn), T(cut_where_a_part_ends),
+		T(many_files_in_turn), T(cut_where_a_part_ends), T(a_rename_spares_anothers_file), T(a_childs_close_at_the_end_of_a_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
