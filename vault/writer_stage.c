@@ -75,7 +75,9 @@ static int move_base(struct writer *w)
 /* For those who can still read it. */
 static void keep_for_readers(struct writer *w)
 {
-	if (!w->base || w->staging || overlay_covers(&w->over, 0, (size_t)w->base_limit) || !move_base(w))
+	bool in_memory = !w->over.clean && overlay_covers(&w->over, 0, (size_t)w->base_limit); /* clean chunks may be dropped at any time */
+
+	if (!w->base || w->staging || in_memory || !move_base(w))
 		return;
 	log_path(LOG_WARN, "remove", w->path, "it is open, and could not be kept for those who read it: they get EIO");
 	w->error = EIO;

@@ -330,6 +330,22 @@ static void readers_keep_what_was_unlinked(void **state)
 	}
 }
 
+/* Clean bytes in memory are no keeping: they may be dropped at any time, and then only the object has them. */
+static void clean_bytes_do_not_keep_it(void **state)
+{
+	struct kit *k = *state;
+	struct writer *w = open_writer(k, NULL, false);
+
+	write_all(w, 6, 0, SMALL);
+	assert_int_equal(writer_commit(w, STATE_CLOSED, WRITER_KEEP), 0);
+	assert_int_equal(writer_unlink(w, true), 0);
+	assert_int_equal(tree_send_removals(k->v, ""), 0);
+	assert_false(stands(k));
+	writers_relieve(k->v); /* drops what is clean */
+	reads(w, 6, SMALL);
+	end(k, w);
+}
+
 /* Nobody can read it: it costs nothing, and its writer hears of no error. */
 static void what_nobody_reads_is_dropped(void **state)
 {
@@ -422,7 +438,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		KIT_TEST(a_new_file_is_not_seen_before_its_commit), KIT_TEST(the_old_file_stays_until_the_commit), KIT_TEST(content_made_anew_forgets_it),
 		KIT_TEST(it_grows_into_a_large_file), KIT_TEST(a_rename_publishes_it_there), KIT_TEST(a_younger_object_wins), KIT_TEST(a_store_that_fails_latches),
-		KIT_TEST(readers_keep_what_was_unlinked), KIT_TEST(what_nobody_reads_is_dropped), KIT_TEST(what_cannot_be_kept_is_an_error),
+		KIT_TEST(readers_keep_what_was_unlinked), KIT_TEST(clean_bytes_do_not_keep_it), KIT_TEST(what_nobody_reads_is_dropped), KIT_TEST(what_cannot_be_kept_is_an_error),
 		KIT_TEST(a_removal_names_its_object), KIT_TEST(a_slow_copy_is_waited_for), KIT_TEST(the_end_of_a_stream_goes_as_a_shorter_part),
 	};
 
