@@ -4,8 +4,9 @@
 #include "fs/hash.h"
 #include "vault/tree.h"
 
-/* What is remembered of one folder's names: from a listing, from what this mount did, or both. It answers for DIR_FRESH_MS; one
- * that this run made answers which single names are there without limit, so that a dump of hours needs no listing for each file it makes. Plain data; the file system's lock guards it, nothing blocks.
+/* What is remembered of one folder's names: from a listing, from what this mount did, or both. It answers for DIR_FRESH_MS; one that this run made
+ * answers which single names are there without limit, so that a dump of hours needs no listing for each file it makes. Plain data; the file
+ * system's lock guards it, nothing blocks.
  *
  * INV-DIR  While a listing is under way, names that change here are stamped, and win over what the listing says; removed names stay as `gone` until it
  *          has come back. */

@@ -10,7 +10,7 @@ struct flush_input {
 	struct writer_look look;
 	struct caller who;
 	bool others;             /* other handles are open for writing */
-	bool stands_open;        /* all that was written stands in the bucket, but as open: committed by fsync, or by a child's close */
+	bool stands_open;        /* all that was written stands in the bucket, but as open: committed by fsync, or by a child's close; and that is worth a request */
 	enum trailer_state mark; /* of the inode so far: STATE_KILLED, STATE_FAILED, else STATE_OPEN */
 };
 

@@ -67,6 +67,17 @@ void load_lost(struct fs *f, struct node *node)
 	node_unpin(&f->nodes, node);
 }
 
+/* The store has nothing at its name. */
+static void gone(struct fs *f, struct node *node)
+{
+	fs_lock(f);
+	if (node->parent) {
+		dir_drop(node->parent->dir, node->name);
+		load_lost(f, node);
+	}
+	fs_unlock(f);
+}
+
 /* Where the object of a node is, and what is known of it. */
 static int place_of(struct fs *f, struct node *node, char path[PATH_CAP], char key[PATH_CAP], uint64_t *length)
 {
@@ -96,11 +107,7 @@ static int load_folder(struct fs *f, struct node *node, const char *path, struct
 	int rc = path[0] ? tree_load_folder(f->vault, path, &o, call) : ENOENT;
 
 	if (rc == ENOENT && is_ghost(f, path, call)) {
-		fs_lock(f);
-		if (node->parent)
-			dir_drop(node->parent->dir, node->name);
-		load_lost(f, node);
-		fs_unlock(f);
+		gone(f, node);
 		return ENOENT;
 	}
 	if (rc && rc != ENOENT && rc != EBADMSG && rc != ENOKEY && rc != EPROTONOSUPPORT)
@@ -138,17 +145,17 @@ static int load_file(struct fs *f, struct node *node, const char *path, const ch
 
 	bool shown = !rc || rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT;
 
+	if (rc == ENOENT)
+		gone(f, node);
+	if (!shown)
+		return rc;
 	fs_lock(f);
-	if (!rc) {
+	if (!rc)
 		load_take(f, node, o);
-	} else if (shown) {
+	else
 		in_trouble(f, node, rc);
-	} else if (rc == ENOENT && node->parent) {
-		dir_drop(node->parent->dir, node->name);
-		load_lost(f, node);
-	}
 	fs_unlock(f);
-	return shown ? 0 : rc;
+	return 0;
 }
 
 int load_node(struct fs *f, struct node *node, struct store_call *call)

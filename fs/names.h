@@ -24,8 +24,6 @@ struct content *names_gone(struct fs *f, struct node *node);
 int names_check_empty(struct fs *f, struct node *folder, struct store_call *call);
 /* BLOCKS. Before a folder is made at path: a removal of a file of that name, which may be waiting, is sent, since a local folder cannot hold both. */
 int names_clear_file(struct fs *f, const char *path);
-/* NOW, without the lock. What stands in the bucket under the node's name, as far as is known: a reference, or NULL. */
-struct object *names_standing(struct node *node, struct content *content);
 
 /* Requests. Any thread; answered at once or from a pool. c->node is the folder, c->name the name. */
 void names_lookup(struct call *c);

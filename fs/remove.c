@@ -30,13 +30,6 @@ struct content *names_gone(struct fs *f, struct node *node)
 	return content;
 }
 
-struct object *names_standing(struct node *node, struct content *content)
-{
-	struct object *o = content ? writer_object(content->writer) : NULL;
-
-	return o ? o : object_ref(node->object);
-}
-
 /* Queues the removal of the file at path. Does not block. */
 static int remove_file(struct fs *f, const char *path, struct object *o)
 {

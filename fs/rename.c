@@ -84,6 +84,14 @@ static int move_folder(struct call *c, struct move *m)
 
 /* ---- files and links */
 
+/* What stands in the bucket under the node's name, as far as is known: a reference, or NULL. */
+static struct object *standing(struct node *node, struct content *content)
+{
+	struct object *o = content ? writer_object(content->writer) : NULL;
+
+	return o ? o : object_ref(node->object);
+}
+
 /* The target is replaced under the condition that it is what we know. One that cannot be read is taken away instead: a write to the key of a waiting removal
  * replaces whatever stands there. */
 static int look_at_target(struct call *c, struct move *m)
@@ -102,7 +110,7 @@ static int look_at_target(struct call *c, struct move *m)
 	if (c->target->trouble)
 		rc = tree_remove_later(f->vault, m->to, false);
 	else
-		m->over = names_standing(c->target, content);
+		m->over = standing(c->target, content);
 	content_unref(content);
 	return rc;
 }

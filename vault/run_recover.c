@@ -220,7 +220,7 @@ static int remove_page(const struct case_file *c, const struct store_page *page)
 static int remove_staged(const struct case_file *c)
 {
 	struct vault *v = c->round->v;
-	uint32_t most = v->store->limits.delete_max < v->store->limits.list_max ? v->store->limits.delete_max : v->store->limits.list_max;
+	uint32_t most = (uint32_t)min_u64(v->store->limits.delete_max, v->store->limits.list_max);
 	char name[RUN_WRITER_HEX + 1], prefix[PATH_CAP];
 	bool more = true;
 	int rc;

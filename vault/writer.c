@@ -184,11 +184,7 @@ int writer_write(struct writer *w, uint64_t offset, const void *data, size_t len
 /* Content made anew: whatever was, is no longer wanted, and neither is its error. */
 static void start_anew(struct writer *w)
 {
-	writer_drop_content(w);
-	stage_drop(w);
-	object_unref(w->base);
-	w->base = NULL;
-	w->base_limit = 0;
+	writer_drop_all(w);
 	w->size = 0;
 	w->error = 0;
 	w->licence = w->touched = w->has_bytes = false;

@@ -53,7 +53,7 @@ enum writer_keep { WRITER_DROP, WRITER_KEEP }; /* after the commit: are the byte
  * failure is EIO, not latched. Unlinked: 0, nothing is sent. */
 int writer_commit(struct writer *w, enum trailer_state state, enum writer_keep keep);
 /* BLOCKS. Sends every byte as verified parts without completing the object, for the close of a process that is not the opener. Commits where
- * the file is at most one part, or has grown by half since its last commit. Errors as writer_commit. */
+ * the file is at most one part, has grown by half since its last commit, or has a hole before its last part. Errors as writer_commit. */
 int writer_send(struct writer *w, enum trailer_state state);
 /* BLOCKS. Commits (state 0) if needed, then makes the object stand at `to`, replacing `over` (NULL: nothing may stand there), and removes the old key. The
  * attributes ride along. */
@@ -71,8 +71,8 @@ struct object *writer_object(struct writer *w);
 
 /* fn is called (any thread, no locks held) when a call that answered EAGAIN may now succeed. One listener a vault. */
 void vault_on_room(struct vault *v, void (*fn)(void *arg), void *arg);
-/* Frees memory for those who wait: drops clean bytes, and where only that helps commits the idlest early: a file of at most one part in the staging
- * area, where nobody sees the piece, a larger one at its path. NOW; work goes to the commit pool.
+/* Frees memory for those who wait: drops clean bytes, and where only that helps takes from the idlest: a file of at most one part goes to the staging
+ * area, where nobody sees the piece; of a larger one the open end is sent as a shorter part, or it is committed early at its path. NOW; work goes to the commit pool.
  * Call it when a request has been waiting. */
 void writers_relieve(struct vault *v);
 /* Bytes not yet committed in all writers, and the number of writers that hold any: for drain and status. NOW. */

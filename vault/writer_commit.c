@@ -24,6 +24,15 @@ void writer_drop_content(struct writer *w)
 	stream_orphan(w);
 }
 
+void writer_drop_all(struct writer *w)
+{
+	writer_drop_content(w);
+	stage_drop(w);
+	object_unref(w->base);
+	w->base = NULL;
+	w->base_limit = 0;
+}
+
 void writer_fail(struct writer *w, int error, const char *what)
 {
 	if (w->error)
@@ -280,7 +289,6 @@ static int committed(struct writer *w, struct commit *c)
 
 static int publish(struct writer *w, struct commit *c, enum writer_keep keep)
 {
-	uint64_t one_part = (uint64_t)w->v->writers->plan.chunks * CHUNK_BYTES;
 	int rc = writer_run(w);
 
 	if (!rc)
@@ -291,7 +299,7 @@ static int publish(struct writer *w, struct commit *c, enum writer_keep keep)
 		rc = condition(w, c->look.key, &c->cond);
 	if (rc)
 		return rc;
-	if (!w->stream && c->end.size <= one_part)
+	if (!w->stream && c->end.size <= writer_one_part(w))
 		return commit_put(w, c, keep);
 	return commit_upload(w, c);
 }

@@ -107,6 +107,13 @@ int writer_commit_busy(struct writer *w, enum trailer_state state, enum writer_k
 int writer_stage_busy(struct writer *w); /* the content goes to the staging area, and stays dirty */
 void writer_fail(struct writer *w, int error, const char *what); /* latches, drops everything */
 void writer_drop_content(struct writer *w);     /* overlay and upload; base stays */
+void writer_drop_all(struct writer *w);         /* and the base, with its staging object */
+/* Bytes of what goes in one put. */
+static inline uint64_t writer_one_part(const struct writer *w)
+{
+	return (uint64_t)w->v->writers->plan.chunks * CHUNK_BYTES;
+}
+
 /* writer_stage.c; the lock is held */
 int stage_path(struct writer *w, char out[PATH_CAP]); /* a new one */
 void stage_drop(struct writer *w);        /* removes the staging object, later; base is the caller's business */

@@ -33,18 +33,14 @@ void stage_drop(struct writer *w)
 /* What is larger than a part would cross the wire twice more: it is committed early at its path, as fsync would do. */
 bool stage_instead(const struct writer *w)
 {
-	return !w->stream && (w->unlinked || w->size <= (uint64_t)w->v->writers->plan.chunks * CHUNK_BYTES);
+	return !w->stream && (w->unlinked || w->size <= writer_one_part(w));
 }
 
 /* ---- the name is gone */
 
 static void discard(struct writer *w)
 {
-	writer_drop_content(w);
-	stage_drop(w);
-	object_unref(w->base);
-	w->base = NULL;
-	w->base_limit = 0;
+	writer_drop_all(w);
 	w->discard = true;
 }
 

@@ -271,6 +271,18 @@ void kit_raw_remove(struct kit_bucket *b, const char *key)
 	assert_int_equal(b->mem->ops->remove(b->mem, &key, 1, &result, NULL), 0);
 }
 
+unsigned kit_raw_count(struct kit_bucket *b, const char *prefix)
+{
+	struct store_page page;
+
+	assert_int_equal(b->mem->ops->list(b->mem, prefix, 0, NULL, 0, &page, NULL), 0);
+
+	unsigned n = (unsigned)page.count;
+
+	store_page_free(&page);
+	return n;
+}
+
 unsigned kit_raw_uploads(struct kit_bucket *b, const char *key)
 {
 	struct store_uploads uploads;

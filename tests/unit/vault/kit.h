@@ -62,6 +62,7 @@ void kit_raw_flip(struct kit_bucket *b, const char *key, size_t at); /* one bit 
 void kit_raw_cut(struct kit_bucket *b, const char *key, size_t len);
 void kit_raw_remove(struct kit_bucket *b, const char *key);
 unsigned kit_raw_uploads(struct kit_bucket *b, const char *key);
+unsigned kit_raw_count(struct kit_bucket *b, const char *prefix); /* keys that begin with it, up to a page */
 /* The log: from kit_log_begin on what the program logs goes into a file; kit_log_end gives it back, to be freed. */
 void kit_log_begin(void);
 char *kit_log_end(void);
