@@ -79,7 +79,7 @@ static int move_folder(struct call *c, struct move *m)
 	if (rc)
 		return rc;
 	rc = object_put_small(f->vault, m->to_key, "", 0, &attrs, &cond, &m->marker, NULL);
-	return rc ? rc : tree_remove_later(f->vault, m->from, true);
+	return rc ? rc : tree_remove_now(f->vault, m->from, true, NULL);
 }
 
 /* ---- files and links */
@@ -122,7 +122,6 @@ static int move_closed(struct call *c, struct move *m)
 	struct store_cond cond = { .if_none_match = !m->over };
 	struct object_place place;
 	struct trailer attrs;
-	int rc;
 
 	if (!node->object || node->trouble || node->foreign)
 		return node->trouble ? node->trouble : EACCES;
@@ -130,7 +129,6 @@ static int move_closed(struct call *c, struct move *m)
 		object_place(m->over, &place);
 		copy_text(cond.if_match, sizeof(cond.if_match), place.etag);
 	}
-	object_place(node->object, &place);
 	object_attrs(node->object, &attrs);
 	fs_lock(f);
 	m->attrs_went = node->unsettled;
@@ -140,8 +138,7 @@ static int move_closed(struct call *c, struct move *m)
 	attrs.mtime = node->attrs.mtime;
 	attrs.state = node->attrs.state;
 	fs_unlock(f);
-	rc = object_rewrite(f->vault, node->object, m->to_key, m->attrs_went ? &attrs : NULL, &cond);
-	return rc ? rc : tree_remove_known_later(f->vault, m->from, false, place.etag);
+	return object_move(f->vault, node->object, m->from, m->to_key, m->attrs_went ? &attrs : NULL, &cond);
 }
 
 static int move_file(struct call *c, struct move *m)
@@ -160,8 +157,7 @@ static int move_file(struct call *c, struct move *m)
 	if (!content)
 		return move_closed(c, m);
 	rc = writer_rename(content->writer, m->to, m->over);
-	if (!rc)
-		file_committed(f, c->source, content);
+	file_committed(f, c->source, content); /* also where the move failed: a commit may have come before it */
 	content_unref(content);
 	return rc;
 }
@@ -203,38 +199,34 @@ static int paths_of(struct call *c, struct move *m)
 	return rc ? rc : path_key(vault_rules(f->vault), m->to_key, m->to, c->source->type == ENTRY_FOLDER);
 }
 
+/* The lock is held. It is not known any more what stands at the new name, and perhaps at the old one: the node stays where it was, and both are looked at
+ * again. */
+static void not_moved(struct call *c)
+{
+	dir_expire(c->node->dir);
+	dir_expire(c->other->dir);
+	notice_name(c->fs, c->other, c->to);
+}
+
 static int rename_now(struct call *c)
 {
 	struct fs *f = c->fs;
 	struct move m = { 0 };
 	struct content *drop = NULL;
-	char folder[PATH_CAP];
-	int rc = paths_of(c, &m), sent;
+	int rc = paths_of(c, &m);
 
 	if (!rc)
 		rc = c->source->type == ENTRY_FOLDER ? move_folder(c, &m) : move_file(c, &m);
 	fs_lock(f);
-	if (!rc) {
+	if (!rc)
 		drop = moved(c, &m);
-	} else if (rc == ESTALE || rc == ENOENT || rc == EEXIST) { /* somebody else was here */
-		dir_expire(c->node->dir);
-		dir_expire(c->other->dir);
-		rc = rc == EEXIST ? EEXIST : ESTALE;
-	}
+	else if (rc != EXDEV && rc != ENOTEMPTY)
+		not_moved(c);
 	fs_unlock(f);
 	content_unref(drop);
 	object_unref(m.over);
 	object_unref(m.marker);
-	if (rc)
-		return rc;
-	path_parent(folder, m.from);
-	sent = tree_send_removals(f->vault, folder); /* the old name must be gone when rename says so */
-	if (sent) {
-		fs_lock(f);
-		dir_expire(c->node->dir);
-		fs_unlock(f);
-	}
-	return sent;
+	return rc == ENOENT ? ESTALE : rc; /* somebody else was here */
 }
 
 static void rename_run(struct call *c)

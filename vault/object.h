@@ -56,6 +56,10 @@ int object_read_chunks(struct vault *v, struct object *o, uint64_t first, unsign
  * ESTALE are logged. */
 int object_rewrite(struct vault *v, struct object *o, const char *to, const struct trailer *attrs, const struct store_cond *cond);
 
+/* object_rewrite to another key, then the removal of the old name, path, in its ETag. Where that fails, o is what it was before, at its old place, and
+ * the copy stays at `to`. */
+int object_move(struct vault *v, struct object *o, const char *path, const char *to, const struct trailer *attrs, const struct store_cond *cond);
+
 /* One-shot objects: writes len plain bytes (up to 1 MiB; EFBIG) to key with these attributes, but a commit id and commit time of its own.
  * cond may be NULL. For markers, links, records. The object, if wanted, in *out. EEXIST where if_none_match failed, ESTALE where if_match
  * did. A lost reply is resolved (HEAD, commit id). EROFS; EIO: this writer was taken for dead; or a store errno, logged. */

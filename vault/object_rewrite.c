@@ -434,3 +434,24 @@ int object_rewrite(struct vault *v, struct object *o, const char *to, const stru
 		log_store("object", now.key, "cannot copy it or change its attributes", &r.call, rc);
 	return rc;
 }
+
+int object_move(struct vault *v, struct object *o, const char *path, const char *to, const struct trailer *attrs, const struct store_cond *cond)
+{
+	struct object_place old;
+	struct trailer was;
+	int rc;
+
+	object_place(o, &old);
+	object_attrs(o, &was);
+	rc = object_rewrite(v, o, to, attrs, cond);
+	if (rc)
+		return rc;
+	rc = tree_remove_now(v, path, false, old.etag);
+	if (rc) {
+		struct store_meta meta = { .size = old.length };
+
+		memcpy(meta.etag, old.etag, sizeof(meta.etag));
+		object_set_place(o, old.key, &meta, &was);
+	}
+	return rc;
+}

@@ -32,6 +32,7 @@ enum removal_state { WAITS, UNDER_WAY, GONE, FAILED };
 struct removal {
 	UT_hash_handle hh; /* by key, in the order of coming */
 	enum removal_state state;
+	bool asked;        /* tree_remove_now waits, and takes the answer itself */
 	int error;         /* FAILED: errno */
 	int64_t due_ms;    /* clock_mono_ms */
 	char etag[STORE_ETAG_MAX]; /* of what is to go, "": not known */
@@ -91,7 +92,7 @@ static struct removal *removal_new(const char *key, const char *path, const char
 	return m;
 }
 
-int tree_remove_known_later(struct vault *v, const char *path, bool folder, const char *etag)
+static int queue_removal(struct vault *v, const char *path, bool folder, const char *etag, bool asked)
 {
 	struct removals *r = v->removals;
 	char key[PATH_CAP];
@@ -111,19 +112,27 @@ int tree_remove_known_later(struct vault *v, const char *path, bool folder, cons
 
 	if (old && !on_its_way)
 		drop(r, old);
-	if (!on_its_way) {
+	if (on_its_way) {
+		old->asked |= asked;
+	} else {
+		fresh->asked = asked;
 		HASH_ADD_STR(r->keys, key, fresh);
 		r->waiting++;
 		fresh = NULL;
 	}
 
-	bool poke = r->waiting == 1 || r->waiting >= v->store->limits.delete_max;
+	bool poke = !asked && (r->waiting == 1 || r->waiting >= v->store->limits.delete_max);
 
 	pthread_mutex_unlock(&r->lock);
 	free(fresh);
 	if (poke)
 		vault_poke(v);
 	return 0;
+}
+
+int tree_remove_known_later(struct vault *v, const char *path, bool folder, const char *etag)
+{
+	return queue_removal(v, path, folder, etag, false);
 }
 
 int tree_remove_later(struct vault *v, const char *path, bool folder)
@@ -291,6 +300,8 @@ static int tell_failed(struct removals *r, const char *folder)
 
 	for (struct removal *m = next_in(r->keys, FAILED, folder), *next; m; m = next_in(next, FAILED, folder)) {
 		next = m->hh.next;
+		if (m->asked)
+			continue;
 		if (!first)
 			first = m->error;
 		drop(r, m);
@@ -298,25 +309,54 @@ static int tell_failed(struct removals *r, const char *folder)
 	return first;
 }
 
-int tree_send_removals(struct vault *v, const char *folder)
+/* With the lock held. 0: nothing under folder waits or is under way any more; ENOMEM. */
+static int send_all(struct vault *v, const char *folder)
 {
 	struct removals *r = v->removals;
-	int rc = 0;
 
-	pthread_mutex_lock(&r->lock);
 	for (;;) {
 		if (send_some(v, folder))
 			continue;
-		if (next_in(r->keys, WAITS, folder)) {
-			rc = ENOMEM;
-			break;
-		}
+		if (next_in(r->keys, WAITS, folder))
+			return ENOMEM;
 		if (!next_in(r->keys, UNDER_WAY, folder))
-			break;
+			return 0;
 		cond_wait_until(&r->answered, &r->lock, INT64_MAX);
 	}
+}
+
+int tree_send_removals(struct vault *v, const char *folder)
+{
+	struct removals *r = v->removals;
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = send_all(v, folder);
 	if (!rc)
 		rc = tell_failed(r, folder);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+int tree_remove_now(struct vault *v, const char *path, bool folder, const char *etag)
+{
+	struct removals *r = v->removals;
+	char key[PATH_CAP], above[PATH_CAP];
+	struct removal *m;
+	int rc = path_key(&v->rules, key, path, folder);
+
+	if (!rc)
+		rc = queue_removal(v, path, folder, etag, true);
+	if (rc)
+		return rc;
+	path_parent(above, path);
+	pthread_mutex_lock(&r->lock);
+	rc = send_all(v, above);
+	m = find(r, key);
+	if (m && (m->state == FAILED || m->state == WAITS)) {
+		rc = m->state == FAILED ? m->error : rc;
+		drop(r, m);
+	}
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }

@@ -44,6 +44,9 @@ int tree_remove_known_later(struct vault *v, const char *path, bool folder, cons
 /* Sends the removals that wait under folder ("" : all) and waits for the answers: 0, or the first errno (also of removals that were
  * sent by the clock and failed since the last call). Failed ones are logged; their names exist again. */
 int tree_send_removals(struct vault *v, const char *folder);
+/* BLOCKS. Removes it at once, along with what waits in the same folder (whose errors are told later): 0: it is gone, or what stands there is another's by
+ * now (etag given); else its own errno, logged: the name exists again, or, where the answer was lost, may. */
+int tree_remove_now(struct vault *v, const char *path, bool folder, const char *etag);
 /* Before anything is written at a key: a removal that waits there is taken out of the batch (*was_waiting = true: the old object
  * still stands there, and may be replaced), one under way is waited for. */
 int tree_claim_key(struct vault *v, const char *key, bool *was_waiting);

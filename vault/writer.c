@@ -21,7 +21,8 @@
  * INV-2  Under one DEK only prefixes of one another leave the process (INV-PREFIX): a stream sends each part once, from full chunks, but for the
  *        provisional tail of writer_send, whose bytes are compared on every later write; growth carries only an untouched base.
  * INV-3  A slab is owned by the overlay, by a part that is sending, or by a commit; never by two.
- * INV-4  stands is what the next commit replaces; it changes only by our own commits, renames and by content made anew.
+ * INV-4  stands is what the next commit replaces; it changes only by our own commits, renames and by content made anew. Where a rename could not remove the old name,
+ *        base is what it left at the new one, until the next commit: then base differs from stands as when staged, and is never grown.
  * Lock order: vault's list of writers, then one writer. No request is made with a lock held. */
 #include "vault/writer_private.h"
 
@@ -347,7 +348,7 @@ struct object *writer_object(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 
 	/* While it replaces something, what stands there is still the old object, not a commit of this content. */
-	struct object *o = object_ref(w->base && !w->staging ? w->base : w->replaces ? NULL : w->stands);
+	struct object *o = object_ref(w->base == w->stands ? w->base : w->replaces ? NULL : w->stands);
 
 	pthread_mutex_unlock(&w->lock);
 	return o;

@@ -6,44 +6,62 @@
 
 #include <errno.h>
 
-static int set_path(struct writer *w, const char *to)
+/* Gives path to the writer, and the old one back. */
+static char *swap_path(struct writer *w, char *path)
 {
-	char *path = strdup(to);
+	char *old = w->path;
 
-	if (!path)
-		return ENOMEM;
-	free(w->path);
 	w->path = path;
-	return 0;
+	return old;
+}
+
+/* The old name could not be removed: the file stays there. What was committed at the other name serves as its content until the next commit. */
+static void stay(struct writer *w, struct object *old, bool replaces)
+{
+	object_unref(w->stands);
+	w->stands = object_ref(old);
+	w->replaces = replaces;
+	w->committed_size = 0;
+	w->licence = false;
+	w->dirty = true;
 }
 
 /* Nothing was sent yet: the commit itself goes to the new name, and the old object, if any, is removed after it. */
 static int commit_as(struct writer *w, const char *to, struct object *over)
 {
-	AUTO_FREE char *from = strdup(w->path);
-	struct object *old = w->stands;
-	int rc = from ? set_path(w, to) : ENOMEM;
+	AUTO(auto_object_unref) struct object *old = object_ref(w->stands);
+	AUTO_FREE char *other = strdup(to); /* the name that is not the writer's */
+	bool replaces = w->replaces;
+	struct object_place place;
+	int rc;
 
-	if (rc)
-		return rc;
+	if (!other)
+		return ENOMEM;
+	if (old)
+		object_place(old, &place);
+	other = swap_path(w, other);
+	object_unref(w->stands);
 	w->stands = object_ref(over);
 	rc = writer_commit_busy(w, STATE_OPEN, WRITER_KEEP);
 	if (rc) {
 		object_unref(w->stands);
-		w->stands = old;
-		if (w->run)
-			run_path_mended(w->run, to);
-		if (set_path(w, from) == 0 && w->run)
-			run_path_failed(w->run, from, rc);
+		w->stands = object_ref(old);
+		other = swap_path(w, other);
+		if (w->run) {
+			run_path_mended(w->run, other);
+			run_path_failed(w->run, w->path, rc);
+		}
 		return rc;
 	}
-	if (old) {
-		struct object_place place;
-
-		object_place(old, &place); /* what another mount wrote there meanwhile stays */
-		rc = tree_remove_known_later(w->v, from, false, place.etag);
+	if (!old)
+		return 0;
+	pthread_mutex_unlock(&w->lock);
+	rc = tree_remove_now(w->v, other, false, place.etag); /* what another mount wrote there meanwhile stays */
+	pthread_mutex_lock(&w->lock);
+	if (rc) {
+		other = swap_path(w, other);
+		stay(w, old, replaces);
 	}
-	object_unref(old);
 	return rc;
 }
 
@@ -52,12 +70,13 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	struct object *o = object_ref(w->base);
 	struct store_cond cond = { .if_none_match = !over };
 	char key[PATH_CAP];
-	struct object_place place, from;
+	struct object_place place;
 	struct trailer t;
 	int rc = path_key(&w->v->rules, key, to, false);
+	AUTO_FREE char *path = strdup(to);
 	bool attrs = w->attrs_dirty;
 
-	object_place(o, &from);
+	rc = path ? rc : ENOMEM;
 	object_attrs(o, &t);
 	t.mode = w->attrs.mode;
 	t.uid = w->attrs.uid;
@@ -73,13 +92,11 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 	if (!rc)
 		rc = tree_claim_cond(w->v, key, &cond);
 	if (!rc)
-		rc = object_rewrite(w->v, o, key, attrs ? &t : NULL, &cond);
-	if (!rc)
-		rc = tree_remove_known_later(w->v, w->path, false, from.etag);
+		rc = object_move(w->v, o, w->path, key, attrs ? &t : NULL, &cond);
 	pthread_mutex_lock(&w->lock);
 	object_unref(o);
 	if (!rc)
-		rc = set_path(w, to);
+		path = swap_path(w, path);
 	if (!rc && attrs)
 		w->attrs_dirty = false;
 	return rc;

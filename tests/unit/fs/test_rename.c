@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/fs/drive.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -242,6 +244,121 @@ static void a_failed_move_changes_nothing(void **state)
 	check_content(d, "target", "old");
 }
 
+/* ---- the old name cannot be removed: then the file stays there, whatever stands at the new name */
+
+enum moved_as { CLOSED, OPEN_CLEAN, OPEN_DIRTY, OPEN_OVERWRITTEN, OPEN_TRUNCATED, WAYS };
+
+/* Makes "source" hold "first" and opens it as said. */
+static void ready(struct drive *d, enum moved_as how, struct answer *a)
+{
+	drive_put(d, DRIVE_ROOT, "source", "first");
+	if (how == CLOSED)
+		return;
+	drive_open(d, drive_id(d, DRIVE_ROOT, "source"), how == OPEN_TRUNCATED ? O_RDWR | O_TRUNC : O_RDWR, getpid(), a);
+	assert_int_equal(a->error, 0);
+	if (how == OPEN_DIRTY)
+		drive_write(d, a->handle, 5, " more", 5);
+	if (how == OPEN_OVERWRITTEN || how == OPEN_TRUNCATED)
+		drive_write(d, a->handle, 0, "FIRST", 5);
+}
+
+static const char *const after_move[] = { "first", "first", "first more", "FIRST", "FIRST" };
+
+static void fail_to_remove(struct drive *d, const char *to)
+{
+	kit_fault(&d->kit, STORE_REMOVE, "source", 0, 0, FAULT_FAIL, EACCES);
+	assert_int_equal(move(d, "source", to), EACCES);
+	fault_store_clear(d->kit.fault);
+}
+
+static void stays_where_its_old_name_cannot_go(void **state)
+{
+	struct drive *d = *state;
+
+	for (enum moved_as how = CLOSED; how < WAYS; how++) {
+		struct answer a, b;
+
+		drive_put(d, DRIVE_ROOT, "target", "old");
+		ready(d, how, &a);
+		fail_to_remove(d, "target");
+		check_content(d, "source", after_move[how]);
+		check_content(d, "target", after_move[how]); /* it was replaced */
+		if (how != CLOSED) { /* what goes on in the open file goes on under its name */
+			drive_write(d, a.handle, 0, "again", 5);
+			assert_int_equal(drive_fsync(d, a.handle), 0);
+			drive_release(d, a.handle);
+		}
+		drive_open(d, drive_id(d, DRIVE_ROOT, "source"), O_RDWR, getpid(), &b);
+		drive_write(d, b.handle, 0, "AGAIN", 5);
+		assert_int_equal(drive_flush(d, b.handle, getpid()), 0);
+		drive_release(d, b.handle);
+		drive_again(d);
+
+		char want[16];
+
+		snprintf(want, sizeof(want), "AGAIN%s", after_move[how] + 5);
+		check_content(d, "source", want);
+		check_content(d, "target", after_move[how]);
+		assert_int_equal(drive_unlink(d, DRIVE_ROOT, "source"), 0);
+		assert_int_equal(drive_unlink(d, DRIVE_ROOT, "target"), 0);
+	}
+}
+
+static void a_second_try_moves_it(void **state)
+{
+	struct drive *d = *state;
+
+	for (enum moved_as how = CLOSED; how < WAYS; how++) {
+		struct answer a;
+
+		ready(d, how, &a);
+		fail_to_remove(d, "target");
+		assert_int_equal(move(d, "source", "target"), 0);
+		if (how != CLOSED) {
+			assert_int_equal(drive_flush(d, a.handle, getpid()), 0);
+			drive_release(d, a.handle);
+		}
+		assert_false(drive_exists(d, DRIVE_ROOT, "source"));
+		drive_again(d);
+		assert_false(drive_exists(d, DRIVE_ROOT, "source"));
+		check_content(d, "target", after_move[how]);
+		assert_int_equal(drive_unlink(d, DRIVE_ROOT, "target"), 0);
+	}
+}
+
+static void the_failed_removal_of_another_is_not_the_moves(void **state)
+{
+	struct drive *d = *state;
+
+	drive_put(d, DRIVE_ROOT, "source", "mine");
+	drive_put(d, DRIVE_ROOT, "other", "x");
+	kit_fault(&d->kit, STORE_REMOVE, "other", 0, 0, FAULT_FAIL, EACCES);
+	assert_int_equal(drive_unlink(d, DRIVE_ROOT, "other"), 0);
+	while (fault_store_hits(d->kit.fault) == 0 || tree_removal_waits(d->kit.v, KEY("other")))
+		clock_sleep_ms(2);
+	fault_store_clear(d->kit.fault);
+	assert_int_equal(move(d, "source", "target"), 0);
+	assert_int_equal(drive_fsyncdir(d, DRIVE_ROOT), EIO); /* this is told */
+	drive_again(d);
+	check_content(d, "target", "mine");
+	check_content(d, "other", "x");
+	assert_false(drive_exists(d, DRIVE_ROOT, "source"));
+}
+
+static void a_folder_stays_too(void **state)
+{
+	struct drive *d = *state;
+	uint64_t id;
+
+	drive_mkdir(d, DRIVE_ROOT, "source");
+	id = drive_id(d, DRIVE_ROOT, "source");
+	fail_to_remove(d, "target");
+	assert_int_equal(drive_id(d, DRIVE_ROOT, "source"), id);
+	assert_int_equal(drive_put(d, id, "f", "in it"), 0);
+	assert_true(drive_stands(d, KEY("source/f")));
+	assert_true(drive_exists(d, DRIVE_ROOT, "target"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, drive_setup, drive_teardown)
 
 int main(void)
@@ -259,6 +376,10 @@ int main(void)
 		TEST(symlinks),
 		TEST(somebody_else_was_there),
 		TEST(a_failed_move_changes_nothing),
+		TEST(stays_where_its_old_name_cannot_go),
+		TEST(a_second_try_moves_it),
+		TEST(the_failed_removal_of_another_is_not_the_moves),
+		TEST(a_folder_stays_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
