@@ -323,16 +323,22 @@ static int truncate_closed(struct fs *f, struct call *c)
 		return rc;
 
 	rc = resize_waiting(f, content->writer, c->size);
-	if (rc)
-		writer_abandon(content->writer, 0);
 	fs_lock(f);
-	node->attrs.mtime = c->which & SET_MTIME ? c->attr.st_mtim : clock_wall();
-	writer_set_attrs(content->writer, &node->attrs);
+	if (!rc) {
+		node->attrs.mtime = c->which & SET_MTIME ? c->attr.st_mtim : clock_wall();
+		writer_set_attrs(content->writer, &node->attrs);
+	}
 	alone = --node->write_handles == 0;
 	fs_unlock(f);
 
-	int failed = alone ? file_finish(f, node, false) : writer_commit(content->writer, STATE_OPEN, WRITER_KEEP);
+	int failed = 0;
 
+	if (rc && alone) /* with another opener, what it wrote stays */
+		writer_abandon(content->writer, 0);
+	if (alone)
+		failed = file_finish(f, node, false);
+	else if (!rc)
+		failed = writer_commit(content->writer, STATE_OPEN, WRITER_KEEP);
 	file_closed(f, 1);
 	content_unref(content);
 	return rc ? rc : failed;

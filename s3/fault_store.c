@@ -152,6 +152,85 @@ static int cut(struct layer *l, struct layer_request *r)
 	return injected(r, EBADMSG, false);
 }
 
+/* What a server does that does not know the header of the range. */
+static int ignore_range(struct layer *l, struct layer_request *r)
+{
+	struct store_meta whole;
+	int rc = l->below->ops->head(l->below, r->src, &whole, r->call);
+
+	if (rc)
+		return rc;
+	r->offset = 0;
+	r->length = whole.size;
+	return layer_below(l, r);
+}
+
+static uint32_t other_number(uint32_t number)
+{
+	return number == 2 || number == 3 ? number ^ 1 : number;
+}
+
+static int mix_up_part(struct layer *l, struct layer_request *r)
+{
+	r->part->number = other_number(r->part->number);
+
+	int rc = layer_below(l, r);
+
+	r->part->number = other_number(r->part->number);
+	return rc;
+}
+
+/* So that the store below finds the ETags that it gave. */
+static int mix_up_complete(struct layer *l, struct layer_request *r)
+{
+	AUTO_FREE struct store_part *parts = calloc(r->count, sizeof(*parts));
+
+	if (!parts)
+		return ENOMEM;
+	for (size_t i = 0; i < r->count; i++)
+		parts[i] = r->parts[i];
+	if (r->count >= 3) {
+		parts[1] = r->parts[2];
+		parts[2] = r->parts[1];
+		parts[1].number = 2;
+		parts[2].number = 3;
+	}
+	r->parts = parts;
+	return layer_below(l, r);
+}
+
+/* Its halves trade places: still the form of an MD5, and undone by doing it again. */
+static void odd_etag(struct store_part *part)
+{
+	char half[16];
+
+	memcpy(half, part->etag, sizeof(half));
+	memcpy(part->etag, part->etag + sizeof(half), sizeof(half));
+	memcpy(part->etag + sizeof(half), half, sizeof(half));
+}
+
+static int odd_part(struct layer *l, struct layer_request *r)
+{
+	int rc = layer_below(l, r);
+
+	odd_etag(r->part);
+	return rc;
+}
+
+static int odd_complete(struct layer *l, struct layer_request *r)
+{
+	AUTO_FREE struct store_part *parts = calloc(r->count, sizeof(*parts));
+
+	if (!parts)
+		return ENOMEM;
+	for (size_t i = 0; i < r->count; i++) {
+		parts[i] = r->parts[i];
+		odd_etag(&parts[i]);
+	}
+	r->parts = parts;
+	return layer_below(l, r);
+}
+
 static int fault_around(struct layer *l, struct layer_request *r)
 {
 	struct fault_store *f = (struct fault_store *)l;
@@ -175,6 +254,12 @@ static int fault_around(struct layer *l, struct layer_request *r)
 		return flip(l, r);
 	case FAULT_CUT:
 		return cut(l, r);
+	case FAULT_NO_RANGE:
+		return ignore_range(l, r);
+	case FAULT_MIX_UP:
+		return r->op == STORE_PART ? mix_up_part(l, r) : mix_up_complete(l, r);
+	case FAULT_ODD_ETAG:
+		return r->op == STORE_PART ? odd_part(l, r) : odd_complete(l, r);
 	}
 	return layer_below(l, r);
 }
@@ -226,6 +311,11 @@ static bool rule_is_sound(const struct fault_rule *rule)
 	case FAULT_FLIP:
 	case FAULT_CUT:
 		return rule->op == STORE_GET;
+	case FAULT_NO_RANGE:
+		return rule->op == STORE_PART_COPY;
+	case FAULT_MIX_UP:
+	case FAULT_ODD_ETAG:
+		return rule->op == STORE_PART || rule->op == STORE_COMPLETE;
 	case FAULT_HOLD:
 		return true;
 	}

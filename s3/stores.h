@@ -69,7 +69,10 @@ enum fault_action {
 	FAULT_HOLD,        /* wait until fault_store_release (or call->cancel), then go on */
 	FAULT_CALLBACK,    /* call fn before going below: to change the store behind the caller's back */
 	FAULT_FLIP,        /* get: flip one bit of the answer */
-	FAULT_CUT          /* get: EBADMSG after half of the bytes */
+	FAULT_CUT,         /* get: EBADMSG after half of the bytes */
+	FAULT_NO_RANGE,    /* part_copy: the whole source becomes the part */
+	FAULT_MIX_UP,      /* part and complete, one rule for each: parts 2 and 3 trade places */
+	FAULT_ODD_ETAG     /* part and complete, one rule for each: the ETags of parts are not those which make the object's */
 };
 struct fault_rule {
 	enum store_op op;

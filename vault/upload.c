@@ -301,6 +301,24 @@ uint32_t upload_carry_pieces(struct vault *v, uint64_t length)
 	return (uint32_t)((length + piece - 1) / piece);
 }
 
+/* A server that does not know ranges of copies makes the whole source a part, and says 0. Parts 1..count must be as long as they should. */
+static int check_copies(struct upload *u, uint32_t count)
+{
+	struct store_parts there = { 0 };
+	struct store_call call = { 0 };
+	int rc = u->v->store->ops->list_parts(u->v->store, u->bucket_key, u->id, &there, &call);
+	uint32_t right = 0;
+
+	for (size_t i = 0; i < there.count && !rc; i++)
+		right += there.parts[i].number <= count && there.parts[i].size == u->parts[there.parts[i].number - 1].size;
+	store_parts_free(&there);
+	if (!rc && right != count) {
+		log_path(LOG_WARN, "upload", u->path, "the store copied other bytes than it was asked for: they are sent from here");
+		return EOPNOTSUPP;
+	}
+	return rc == EACCES ? EOPNOTSUPP : rc; /* who may not look may not trust either */
+}
+
 int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_t *copied)
 {
 	uint32_t pieces = upload_carry_pieces(u->v, length);
@@ -322,7 +340,7 @@ int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_
 		vault_progress(u->v);
 		at += n;
 	}
-	return 0;
+	return check_copies(u, pieces);
 }
 
 int upload_send(struct upload *u, uint32_t number, uint64_t first, struct slab *const *slabs, uint32_t count, const struct object_end *end)
@@ -357,6 +375,40 @@ static int check_parts(const struct upload *u, uint64_t length, size_t *count)
 	return n && bytes == length ? 0 : EBADMSG;
 }
 
+/* The first chunk that lies wholly in the part which begins at that byte of the object. */
+static uint64_t chunk_behind(uint64_t at)
+{
+	return at <= HEADER_BYTES ? 0 : (at - HEADER_BYTES + RECORD_BYTES - 1) / RECORD_BYTES;
+}
+
+/* What stands there is our commit, and as long. Its ETag should tell that the parts were joined as they were listed; where it does not, one chunk of each is
+ * read back: none opens at another place than its own. */
+static int read_back(struct upload *u, size_t count, uint64_t length, const struct store_meta *meta)
+{
+	AUTO(auto_object_unref) struct object *o = NULL;
+	int rc = object_load(u->v, u->bucket_key, length, &o, NULL);
+	uint64_t at = 0;
+	struct object_place place;
+
+	if (rc)
+		return rc == ENOENT ? ESTALE : rc;
+	object_place(o, &place);
+	if (object_foreign(o) || object_length(object_size(o)) != length || memcmp(object_keys(o)->id, u->key.id, OBJECT_ID) != 0)
+		return EBADMSG;
+	if (strcmp(place.etag, meta->etag) != 0)
+		return ESTALE; /* somebody was quick */
+	for (size_t i = 0; i < count && !rc; i++) {
+		uint64_t k = chunk_behind(at);
+		uint8_t byte;
+		size_t got;
+
+		at += u->parts[i].size;
+		if (k < chunk_count(object_size(o)))
+			rc = object_read(u->v, o, k * CHUNK_BYTES, 1, &byte, &got);
+	}
+	return rc;
+}
+
 static int complete_once(struct upload *u, size_t count, uint64_t length, const struct store_cond *cond, struct store_meta *meta)
 {
 	char expected[STORE_ETAG_MAX], tenant[PATH_CAP];
@@ -371,11 +423,15 @@ static int complete_once(struct upload *u, size_t count, uint64_t length, const 
 	if (rc)
 		return rc;
 	rc = u->v->store->ops->complete(u->v->store, u->bucket_key, u->id, u->parts, count, cond, meta, &call);
-	if (rc == 0 && store_multipart_etag(u->parts, count, expected) == 0 && strcmp(expected, meta->etag) != 0) {
-		log_path(LOG_WARN, "commit", u->path, "the store joined the parts to ETag %s, %s was expected: looking", meta->etag, expected);
-		rc = EBADMSG;
-	}
-	return settle(u->v, u->bucket_key, u->commit_id, length, rc, &call, meta);
+	rc = settle(u->v, u->bucket_key, u->commit_id, length, rc, &call, meta);
+	if (rc || store_multipart_etag(u->parts, count, expected) != 0 || strcmp(expected, meta->etag) == 0)
+		return rc;
+	if (!atomic_exchange(&u->v->odd_etags, true))
+		log_path(LOG_INFO, "commit", u->path, "the store gave ETag %s, %s was expected: one chunk of each part is read back", meta->etag, expected);
+	rc = read_back(u, count, length, meta);
+	if (rc)
+		log_path(LOG_ERROR, "commit", u->path, "the store did not join the parts as they were sent: what stands there is damaged");
+	return rc == EBADMSG || !rc ? rc : EIO;
 }
 
 int upload_complete(struct upload *u, uint64_t size, struct store_cond *cond, upload_second *second, void *arg, struct store_meta *meta)

@@ -47,12 +47,14 @@ const struct object_key *upload_key(const struct upload *u);
 int upload_begin(struct upload *u);
 /* How many parts carrying that many bytes takes. */
 uint32_t upload_carry_pieces(struct vault *v, uint64_t length);
-/* BLOCKS: the first `length` bytes of an object in the bucket (header and full chunks) become the first parts, in even pieces; *copied: how many. */
+/* BLOCKS: the first `length` bytes of an object in the bucket (header and full chunks) become the first parts, in even pieces; *copied: how many. The store is
+ * asked how long they are. EOPNOTSUPP: it cannot copy ranges, or copies others than it was asked for. */
 int upload_carry(struct upload *u, struct object *from, uint64_t length, uint32_t *copied);
 /* BLOCKS: encrypts and sends chunks first .. first+count-1 as part `number`; chunk 0 brings the header along, `end` (NULL: more follows) the trailer.
  * May be sent again under the same number. vault_progress is told. */
 int upload_send(struct upload *u, uint32_t number, uint64_t first, struct slab *const *slabs, uint32_t count, const struct object_end *end);
-/* BLOCKS: completes from all parts sent and carried, verifies, takes it off the record. 0; ESTALE: the condition did not hold, the upload
+/* BLOCKS: completes from all parts sent and carried, verifies (by the ETag that it must have, else by one chunk of
+ * each part), takes it off the record. 0; ESTALE: the condition did not hold, the upload
  * is still there and may be completed with another; or an errno. */
 int upload_complete(struct upload *u, uint64_t size, struct store_cond *cond, upload_second *second, void *arg, struct store_meta *meta);
 /* BLOCKS: ends it without an object; errors are logged (recovery comes later). */

@@ -19,6 +19,7 @@ struct vault {
 	struct slabs *slabs;
 	struct pool *commit_pool, *upload_pool;
 	uint8_t writer_id[16];
+	atomic_bool odd_etags;      /* the store's ETags of joined parts are of its own kind, and that was logged */
 	_Atomic int64_t progress_ms;
 	struct removals *removals;
 	struct runs *runs;

@@ -309,6 +309,12 @@ int stream_begin(struct writer *w, struct stream *s, bool commit)
 		rc = upload_carry(s->upload, s->carry, chunk_offset(s->first_chunk), &copied);
 	if (!rc && copied != carried_parts(w, s))
 		rc = EIO;
+	if (rc == EOPNOTSUPP && s->carry) { /* not by growth, then */
+		pthread_mutex_lock(&w->lock);
+		w->touched = true;
+		pthread_mutex_unlock(&w->lock);
+		rc = EAGAIN;
+	}
 	return rc;
 }
 
