@@ -18,6 +18,7 @@
 #define HEAD_MAX 65536          /* bytes of header lines of one answer */
 #define UPLOAD_BUFFER 262144L   /* larger ones spill out of the L2 cache, smaller ones cost system calls */
 #define DOWNLOAD_BUFFER 131072L
+#define ANSWER_STALLS 4         /* a text as answer may take this many stalls in all: servers send blanks while they work */
 #define SOCKETS_MAX 4           /* sockets of one slot at a time: one, or two while IPv6 and IPv4 race */
 
 /* A place for one connection. It has a multi handle of its own, which keeps the connection between requests and lets us look up
@@ -48,8 +49,9 @@ struct transfer {
 	bool head_whole;     /* the empty line behind the head has come: curl does not insist on it */
 	int failure;         /* errno that a callback found, 0: none */
 	int64_t active_at;   /* clock_mono_ms of the last progress */
+	int64_t sent_at;     /* ... of the request */
 	int64_t looked_at;
-	uint64_t moved;      /* bytes sent and received when last looked */
+	uint64_t up, got;    /* bytes of both bodies when last looked */
 	uint64_t unacked;    /* bytes in the socket's send queue when last looked */
 	char error[CURL_ERROR_SIZE];
 };
@@ -353,8 +355,8 @@ static int set_request(struct transfer *t, struct curl_slist *lines)
 	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) ? ENOMEM : 0;
 }
 
-/* Bytes sent and received count as progress, and so do acknowledgements of what stands in the send queue: on a slow line the
- * queue alone takes minutes to leave. */
+/* Bytes of the bodies count as progress, and so do acknowledgements of what stands in the send queue: on a slow line the
+ * queue alone takes minutes to leave. The answer's head does not: a server could send lines, or "100 Continue", for ever. */
 static void look_for_progress(struct transfer *t, int64_t now)
 {
 	curl_off_t up = 0;
@@ -368,12 +370,20 @@ static void look_for_progress(struct transfer *t, int64_t now)
 			unacked += (uint64_t)queued;
 	}
 
-	uint64_t moved = (uint64_t)up + t->reply->got + t->reply->head.len;
-
-	if (moved != t->moved || unacked < t->unacked)
+	if ((uint64_t)up != t->up || unacked < t->unacked)
+		t->active_at = t->sent_at = now;
+	if (t->reply->got != t->got)
 		t->active_at = now;
-	t->moved = moved;
+	t->up = (uint64_t)up;
+	t->got = t->reply->got;
 	t->unacked = unacked;
+}
+
+static bool stalled(const struct transfer *t, int64_t now)
+{
+	int64_t stall = t->request->stall_ms;
+
+	return stall && (now - t->active_at >= stall || (t->reply->text.len && now - t->sent_at >= ANSWER_STALLS * stall));
 }
 
 static int may_go_on(struct transfer *t, int64_t now)
@@ -392,7 +402,7 @@ static int may_go_on(struct transfer *t, int64_t now)
 		return 0;
 	t->looked_at = now;
 	look_for_progress(t, now);
-	if (!request->stall_ms || now - t->active_at < request->stall_ms)
+	if (!stalled(t, now))
 		return 0;
 	snprintf(t->error, sizeof(t->error), "no byte of progress for %u ms", request->stall_ms);
 	return ETIMEDOUT;
@@ -406,7 +416,7 @@ static int drive(struct transfer *t, CURLcode *result)
 
 	if (curl_multi_add_handle(multi, t->slot->easy))
 		return ENOMEM;
-	t->active_at = t->looked_at = clock_mono_ms();
+	t->active_at = t->sent_at = t->looked_at = clock_mono_ms();
 	while (!rc) {
 		CURLMcode code = curl_multi_perform(multi, &running);
 		int64_t now = clock_mono_ms();
@@ -438,52 +448,28 @@ static bool handshake_was_cut(const char *error)
 
 static int result_errno(CURLcode result, const struct transfer *t)
 {
-	switch (result) {
-	case CURLE_OK:
-		return 0;
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_SEND_FAIL_REWIND:
-	case CURLE_INTERFACE_FAILED:
-	case CURLE_PROXY:
-		return EHOSTUNREACH;
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_GOT_NOTHING:
+	static const struct { CURLcode result; int code; } table[] = {
+		{ CURLE_OK, 0 }, { CURLE_OPERATION_TIMEDOUT, ETIMEDOUT }, { CURLE_OUT_OF_MEMORY, ENOMEM }, { CURLE_URL_MALFORMAT, EINVAL },
+		{ CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH }, { CURLE_COULDNT_RESOLVE_PROXY, EHOSTUNREACH },
+		{ CURLE_COULDNT_CONNECT, EHOSTUNREACH }, { CURLE_SEND_FAIL_REWIND, EHOSTUNREACH }, { CURLE_INTERFACE_FAILED, EHOSTUNREACH },
+		{ CURLE_PROXY, EHOSTUNREACH },
+		{ CURLE_PEER_FAILED_VERIFICATION, EPROTO }, { CURLE_SSL_ENGINE_NOTFOUND, EPROTO }, { CURLE_SSL_ENGINE_SETFAILED, EPROTO },
+		{ CURLE_SSL_ENGINE_INITFAILED, EPROTO }, { CURLE_SSL_CERTPROBLEM, EPROTO }, { CURLE_SSL_CIPHER, EPROTO },
+		{ CURLE_SSL_CACERT_BADFILE, EPROTO }, { CURLE_SSL_SHUTDOWN_FAILED, EPROTO }, { CURLE_SSL_CRL_BADFILE, EPROTO },
+		{ CURLE_SSL_ISSUER_ERROR, EPROTO }, { CURLE_SSL_INVALIDCERTSTATUS, EPROTO }, { CURLE_USE_SSL_FAILED, EPROTO },
+		{ CURLE_WRITE_ERROR, EBADMSG }, { CURLE_PARTIAL_FILE, EBADMSG }, { CURLE_WEIRD_SERVER_REPLY, EBADMSG },
+		{ CURLE_UNSUPPORTED_PROTOCOL, EBADMSG }, /* an answer that is not HTTP/1: the URL's scheme is ours */
+		{ CURLE_BAD_CONTENT_ENCODING, EBADMSG }, { CURLE_HTTP2, EBADMSG }, { CURLE_HTTP2_STREAM, EBADMSG },
+	};
+
+	if (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR || result == CURLE_GOT_NOTHING)
 		return t->reply->head.len ? EBADMSG : EHOSTUNREACH;
-	case CURLE_OPERATION_TIMEDOUT:
-		return ETIMEDOUT;
-	case CURLE_SSL_CONNECT_ERROR:
+	if (result == CURLE_SSL_CONNECT_ERROR)
 		return handshake_was_cut(t->error) ? EHOSTUNREACH : EPROTO;
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_ENGINE_NOTFOUND:
-	case CURLE_SSL_ENGINE_SETFAILED:
-	case CURLE_SSL_ENGINE_INITFAILED:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_SHUTDOWN_FAILED:
-	case CURLE_SSL_CRL_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-	case CURLE_USE_SSL_FAILED:
-		return EPROTO;
-	case CURLE_WRITE_ERROR:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_UNSUPPORTED_PROTOCOL: /* an answer that is not HTTP/1: the URL's scheme is ours */
-	case CURLE_BAD_CONTENT_ENCODING:
-	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
-		return EBADMSG;
-	case CURLE_OUT_OF_MEMORY:
-		return ENOMEM;
-	case CURLE_URL_MALFORMAT:
-		return EINVAL;
-	default:
-		return EIO;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i].result == result)
+			return table[i].code;
+	return EIO;
 }
 
 static void finish(struct transfer *t, CURLcode result)

@@ -35,7 +35,8 @@ struct http_request {
 	int into_count;
 	size_t text_max;    /* most bytes of reply->text; a longer body is EBADMSG where it is 2xx, else cut */
 	int64_t deadline;   /* clock_mono_ms; INT64_MAX: none */
-	uint32_t stall_ms;  /* most time without a byte sent (acknowledged by the peer's kernel) or received; 0: no limit */
+	uint32_t stall_ms;  /* most time without a byte of the body sent (acknowledged by the peer's kernel) or of the answer's body received, so
+	                       that the head comes within it as a whole; an answer into reply->text: four times this in all; 0: no limit */
 	const atomic_bool *cancel; /* looked at a few times a second; may be NULL */
 };
 

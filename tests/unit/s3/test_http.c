@@ -287,6 +287,72 @@ static void stalls_and_deadlines(void **state)
 	stop();
 }
 
+#define INTERIM "HTTP/1.1 100 Continue\r\n\r\n"
+#define FOUR(x) x x x x
+#define LINE "X-Line: 1234567890\r\n"
+
+/* Not a byte of a body comes: lines, or answers before the answer, are no progress, however long they go on. */
+static void a_head_without_end(void **state)
+{
+	const struct fault_answer answers[] = { { ANSWER, "HTTP/1.1 200 OK\r\n" FOUR(FOUR(LINE)), 100 }, { ANSWER, FOUR(FOUR(INTERIM)), 100 },
+						{ ANSWER, OK("0123456789", "10"), 20 } };
+	struct iovec body = { (char[]){ "abc" }, 3 };
+	struct http_request request;
+	struct http_reply reply;
+
+	start(answers, 3, 1);
+	for (int i = 0; i < 2; i++) {
+		int64_t began = clock_mono_ms();
+
+		request = request_of("PUT");
+		request.body = &body;
+		request.body_count = 1;
+		request.stall_ms = 300;
+		request.deadline = INT64_MAX;
+		assert_int_equal(http_perform(pool, &request, &reply), ETIMEDOUT);
+		assert_in_range(clock_mono_ms() - began, 300, 900);
+		assert_true(reply.sent);
+		http_reply_free(&reply);
+	}
+	assert_int_equal(http_perform(pool, &request, &reply), 0); /* one that is whole in time is none the worse for dripping */
+	http_reply_free(&reply);
+	stop();
+}
+
+/* Blanks before an answer say that the server is at work, for a while. */
+static void a_text_without_end(void **state)
+{
+	const struct fault_answer answers[] = {
+		{ ANSWER, "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" FOUR(FOUR(FOUR("        "))), 40 },
+		{ ANSWER, "HTTP/1.1 500 Bad\r\nContent-Length: 4000\r\n\r\n" FOUR(FOUR(FOUR("        "))), 40 },
+		{ ANSWER, "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" FOUR("        ") "<done/>.", 40 } };
+	char text[8];
+	struct iovec into = { text, sizeof(text) };
+	struct http_request request;
+	struct http_reply reply;
+
+	start(answers, 3, 1);
+	for (int i = 0; i < 2; i++) {
+		int64_t began = clock_mono_ms();
+
+		request = request_of("GET");
+		request.stall_ms = 200;
+		request.deadline = INT64_MAX;
+		if (i) { /* an error's text is text where bytes were asked for, too */
+			request.into = &into;
+			request.into_count = 1;
+		}
+		assert_int_equal(http_perform(pool, &request, &reply), ETIMEDOUT);
+		assert_in_range(clock_mono_ms() - began, 800, 1500);
+		http_reply_free(&reply);
+	}
+	request.into = NULL;
+	assert_int_equal(http_perform(pool, &request, &reply), 0);
+	assert_int_equal(reply.got, 40);
+	http_reply_free(&reply);
+	stop();
+}
+
 /* The whole body stands in the kernel's send queue at once, and leaves it slowly: that is progress too. */
 static void a_peer_that_sips(void **state)
 {
@@ -492,6 +558,8 @@ int main(void)
 		cmocka_unit_test(a_body_that_never_left_whole),
 		cmocka_unit_test(an_early_answer_is_heard),
 		cmocka_unit_test(stalls_and_deadlines),
+		cmocka_unit_test(a_head_without_end),
+		cmocka_unit_test(a_text_without_end),
 		cmocka_unit_test(a_peer_that_sips),
 		cmocka_unit_test(cancelling),
 		cmocka_unit_test(waiting_for_a_connection),
