@@ -111,9 +111,11 @@ static const struct {
 
 struct s3_verdict s3_verdict(int http_status, const char *s3_code, bool has_body)
 {
+	bool good = http_status >= 200 && http_status < 300;
+
 	for (size_t i = 0; i < s3_error_row_count; i++)
 		if (strcmp(s3_error_rows[i].s3_code, s3_code) == 0)
-			return s3_error_rows[i].verdict;
+			return (struct s3_verdict){ s3_error_rows[i].verdict.code, s3_error_rows[i].verdict.definite && !good };
 	for (size_t i = 0; i < ARRAY_LEN(by_status); i++)
 		if (by_status[i].status == http_status)
 			return by_status[i].verdict;
@@ -121,7 +123,7 @@ struct s3_verdict s3_verdict(int http_status, const char *s3_code, bool has_body
 		return (struct s3_verdict)REFUSED(has_body ? EBADMSG : ENOENT);
 	if (http_status >= 400 && http_status < 500)
 		return (struct s3_verdict)REFUSED(EINVAL);
-	if (http_status >= 500 || (http_status >= 200 && http_status < 300 && s3_code[0])) /* an error inside a 200 is a late 500 */
+	if (http_status >= 500 || (good && s3_code[0])) /* an error inside a 200 is a late 500 */
 		return (struct s3_verdict)IN_DOUBT(EREMOTEIO);
 	if (http_status >= 300)
 		return (struct s3_verdict)REFUSED(EBADMSG);

@@ -8,7 +8,7 @@
 
 struct s3_verdict {
 	int code;     /* errno, never 0 */
-	bool definite; /* the server refused: nothing was done. false: it may have been done all the same */
+	bool definite; /* the server refused: nothing was done. false: it may have been done all the same, as always with an error inside a 2xx */
 };
 
 /* s3_code: the <Code> of the answer, "" where there was none (HEAD, or not an S3 server). has_body: false for HEAD, whose answers

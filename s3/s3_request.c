@@ -325,7 +325,7 @@ static void log_exchange(struct s3_task *task, const struct s3_request *request,
 
 int s3_send(struct s3_task *task, const struct s3_request *request, struct http_reply *reply)
 {
-	bool clock_tried = false, region_tried = false;
+	bool clock_tried = false, region_tried = false, doubt = false; /* doubt: an earlier sending may have done it */
 	char payload[SIGN_HEX];
 
 	*reply = (struct http_reply){ 0 };
@@ -337,6 +337,7 @@ int s3_send(struct s3_task *task, const struct s3_request *request, struct http_
 		int rc = send_once(task, request, payload, reply);
 
 		rc = judge(task, request, reply, rc, &error);
+		doubt = task->call->err.ambiguous = rc && (doubt || task->call->err.ambiguous);
 		log_exchange(task, request, reply, began);
 		if (rc && !clock_tried && correct_clock(task, rc))
 			clock_tried = true;

@@ -56,7 +56,7 @@ struct store;
 struct store_error {
 	int code;              /* errno as above; 0: no error */
 	int http_status;       /* 0: no reply */
-	bool ambiguous;        /* the store may have done it all the same (the reply was lost, or a 5xx after the body was sent) */
+	bool ambiguous;        /* the store may have done it all the same (the reply was lost, a 5xx after the body was sent, an error inside a 2xx) */
 	char s3_code[64];      /* "NoSuchBucket", "SlowDown" ... */
 	char message[256];     /* the server's or the library's words */
 	char request_id[64];

@@ -113,14 +113,14 @@ int write_truth(struct vault *v, const char *key, const uint8_t commit_id[16], u
 {
 	if (rc == 0 && meta->etag[0])
 		return 0;
-	if (rc && !uncertain(rc, call))
-		return rc == ENOENT ? ESTALE : rc; /* If-Match where nothing stands */
 
-	int now = object_resolve(v, key, commit_id, length, meta);
+	int now = rc && !uncertain(rc, call) ? rc : object_resolve(v, key, commit_id, length, meta);
 
 	if (now == 0 || now == EBADMSG)
 		return now;
-	return rc ? rc : EIO; /* the store said that it is done, and it is not */
+	if (rc == ENOENT)
+		return ESTALE; /* If-Match where nothing stands */
+	return rc ? rc : EIO;  /* the store said that it is done, and it is not */
 }
 
 int object_put_bytes(struct vault *v, const char *key, const struct iovec *iov, int iovcnt, const uint8_t commit_id[16], const struct store_cond *cond,

@@ -94,6 +94,21 @@ static void a_wrong_clock_is_corrected_once(void **state)
 	stop();
 }
 
+/* The first may have been done all the same: what the second one meets is perhaps its work. */
+static void doubt_outlives_the_correction(void **state)
+{
+	const struct fault_answer answers[] = { { ANSWER, answer_with("200 OK", date_header(7200), SKEWED), 0 }, { ANSWER, NO_BODY("412 No", ""), 0 },
+						{ ANSWER, NO_BODY("412 No", ""), 0 } };
+
+	start(answers, 3);
+	assert_int_equal(put(), ESTALE);
+	assert_int_equal(fault_requests(server), 2);
+	assert_true(call.err.ambiguous);
+	assert_int_equal(put(), ESTALE);
+	assert_false(call.err.ambiguous);
+	stop();
+}
+
 static void a_clock_that_cannot_be_corrected(void **state)
 {
 	const char *first = answer_with("403 No", date_header(7200), SKEWED);
@@ -260,6 +275,7 @@ int main(void)
 		cmocka_unit_test(timeouts_of_a_call),
 		cmocka_unit_test(cancelled_calls),
 		cmocka_unit_test(a_wrong_clock_is_corrected_once),
+		cmocka_unit_test(doubt_outlives_the_correction),
 		cmocka_unit_test(a_clock_that_cannot_be_corrected),
 		cmocka_unit_test(a_denial_that_may_come_from_the_clock),
 		cmocka_unit_test(a_wrong_region_is_corrected_once),

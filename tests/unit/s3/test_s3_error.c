@@ -75,6 +75,8 @@ static void doubt(void **state)
 	assert_false(s3_verdict(500, "InternalError", true).definite);
 	assert_false(s3_verdict(200, "InternalError", true).definite);
 	assert_false(s3_verdict(200, "SomethingNew", true).definite);
+	for (size_t i = 0; i < s3_error_row_count; i++) /* who says that it is done and that it is not has said nothing */
+		assert_false(s3_verdict(200, s3_error_rows[i].s3_code, true).definite);
 	assert_false(s3_verdict(503, "", true).definite);
 	assert_false(s3_verdict(503, "SlowDownWrite", true).definite);
 	assert_false(s3_verdict(504, "", true).definite);

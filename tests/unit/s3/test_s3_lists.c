@@ -88,7 +88,10 @@ static void completes(void **state)
 static void completes_that_fail(void **state)
 {
 	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("InternalError")), complete(NULL), EREMOTEIO, true);
-	EXPECT(ANSWER, answer_with("200 OK", "", "   " ERROR_XML("SlowDown")), complete(NULL), EAGAIN, false);
+	EXPECT(ANSWER, answer_with("200 OK", "", "   " ERROR_XML("SlowDown")), complete(NULL), EAGAIN, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("NoSuchUpload")), complete(NULL), ENODATA, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("PreconditionFailed")), complete(NULL), ESTALE, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("ConditionalRequestConflict")), complete(NULL), ESTALE, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", COMPLETED("")), complete(NULL), EBADMSG, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", ""), complete(NULL), EBADMSG, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", "  "), complete(NULL), EBADMSG, true);
@@ -157,6 +160,7 @@ static void copies(void **state)
 	assert_int_equal(fault_requests(server), 1);
 	stop();
 	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("InternalError")), s->ops->copy(s, "a", NULL, "b", NULL, NULL, NULL, &call), EREMOTEIO, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("NoSuchKey")), s->ops->copy(s, "a", NULL, "b", NULL, NULL, NULL, &call), ENOENT, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", ""), s->ops->copy(s, "a", NULL, "b", NULL, NULL, NULL, &call), EBADMSG, true);
 }
 
@@ -202,6 +206,7 @@ static void batches_that_fail(void **state)
 	EXPECT(ANSWER, answer_with("200 OK", "", stranger), remove_three(), EBADMSG, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", ""), remove_three(), EBADMSG, true);
 	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("InternalError")), remove_three(), EREMOTEIO, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("AccessDenied")), remove_three(), EACCES, true);
 	EXPECT(ANSWER, answer_with("404 No", "", ERROR_XML("NoSuchBucket")), remove_three(), ENODEV, false);
 	EXPECT(DROP, NULL, remove_three(), EHOSTUNREACH, true);
 	assert_int_equal(results[2], EHOSTUNREACH);

@@ -68,6 +68,11 @@ static void puts_that_fail(void **state)
 	EXPECT(ANSWER, answer_with("500 Bad", "", ERROR_XML("InternalError")), put(), EREMOTEIO, true);
 	EXPECT(ANSWER, NO_BODY("502 Bad", ""), put(), EREMOTEIO, true);
 	EXPECT(ANSWER, answer_with("200 OK", ETAG, ERROR_XML("InternalError")), put(), EREMOTEIO, true);
+	EXPECT(ANSWER, answer_with("200 OK", ETAG, ERROR_XML("SlowDown")), put(), EAGAIN, true);
+	EXPECT(ANSWER, answer_with("200 OK", ETAG, ERROR_XML("PreconditionFailed")), put(), ESTALE, true);
+	EXPECT(ANSWER, answer_with("200 OK", ETAG, ERROR_XML("NoSuchKey")), put_if(&(struct store_cond){ .if_match = "e0" }), ESTALE, true);
+	EXPECT(ANSWER, answer_with("200 OK", ETAG, ERROR_XML("AccessDenied")), put(), EACCES, true);
+	EXPECT(ANSWER, answer_with("200 OK", "", ERROR_XML("AccessDenied")), list(NULL), EACCES, false); /* which changes nothing */
 	EXPECT(ANSWER, answer_with("400 Bad", "", ERROR_XML("XAmzContentChecksumMismatch")), put(), EILSEQ, false);
 	EXPECT(ANSWER, answer_with("507 Full", "", ERROR_XML("XMinioStorageFull")), put(), ENOSPC, true);
 	EXPECT(DROP, NULL, put(), EHOSTUNREACH, true);

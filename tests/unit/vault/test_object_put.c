@@ -204,6 +204,27 @@ static void lost_replies(void **state)
 	assert_int_equal(put(k, "mine", &none, NULL), EEXIST);
 }
 
+/* A store that says "not there" of what it has replaced. */
+static void absent_in_doubt(void **state)
+{
+	struct kit *k = *state;
+	struct store_meta meta;
+	struct store_cond cond = { 0 };
+
+	assert_int_equal(put(k, "old", NULL, NULL), 0);
+	kit_raw_head(k->bucket, KEY, &meta);
+	copy_text(cond.if_match, sizeof(cond.if_match), meta.etag);
+	kit_fault(k, STORE_PUT, KEY, 0, 1, FAULT_LOSE_REPLY, ENOENT);
+	assert_int_equal(put(k, "new", &cond, NULL), 0);
+	expect_content(k, "new");
+	fault_store_clear(k->fault);
+	kit_callback(k, STORE_HEAD, KEY, put_another, k); /* done, and then another's */
+	kit_raw_head(k->bucket, KEY, &meta);
+	copy_text(cond.if_match, sizeof(cond.if_match), meta.etag);
+	kit_fault(k, STORE_PUT, KEY, 0, 1, FAULT_LOSE_REPLY, ENOENT);
+	assert_int_equal(put(k, "newer", &cond, NULL), ESTALE);
+}
+
 static void resolves(void **state)
 {
 	struct kit *k = *state;
@@ -294,6 +315,7 @@ int main(void)
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 	const struct CMUnitTest tests[] = {
 		KIT_TEST(fresh_trailers), KIT_TEST(sizes), KIT_TEST(conditions), KIT_TEST(conditions_by_head), KIT_TEST(lost_replies),
+		KIT_TEST(absent_in_doubt),
 		KIT_TEST(resolves), KIT_TEST(takes_the_place_of_a_removal), KIT_TEST(errors_are_told_once),
 	};
 
