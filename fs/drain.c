@@ -9,6 +9,7 @@
 #include <errno.h>
 
 enum { DRAIN_MS = 300000, AT_ONCE = 256 };
+enum { CUT_MS = 1000 }; /* in which calls that the deadline has cut come to their end, and name their files */
 
 static void drain_run(struct call *c)
 {
@@ -87,17 +88,20 @@ static void name_the_rest(struct fs *f)
 int drain(struct fs *f)
 {
 	int64_t deadline = clock_mono_ms() + (f->config.drain_ms ? f->config.drain_ms : DRAIN_MS);
-	bool all = parked_drain(f, deadline) == 0;
 	unsigned unsettled, failed;
+	bool all, late;
 	int removed;
 
+	vault_end_by(f->vault, deadline);
+	all = parked_drain(f, deadline) == 0;
 	while (start_some(f))
 		continue;
-	all &= wait_for_calls(f, deadline);
+	all &= wait_for_calls(f, deadline + CUT_MS);
 	unsettled = settle_all(f, deadline);
-	all &= wait_for_calls(f, deadline);
-	removed = all ? tree_send_removals(f->vault, "") : 0;
-	if (!all)
+	all &= wait_for_calls(f, deadline + CUT_MS);
+	late = clock_mono_ms() >= deadline;
+	removed = late ? 0 : tree_send_removals(f->vault, ""); /* else vault_close tries */
+	if (late)
 		name_the_rest(f);
 	if (removed)
 		log_msg(LOG_ERROR, "drain", "some removals did not reach the store: %s", strerror(removed));
@@ -106,7 +110,7 @@ int drain(struct fs *f)
 	fs_unlock(f);
 	if (!all || unsettled || failed || removed) {
 		log_msg(LOG_ERROR, "drain", "not everything was stored: %u files failed, %u attributes%s", failed, unsettled,
-			all ? "" : ", and the deadline has passed");
+			late ? ", and the deadline has passed" : "");
 		return EIO;
 	}
 	return 0;

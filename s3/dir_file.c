@@ -274,8 +274,9 @@ int dir_lock(const struct dir_store *d, const char *key, int *fd, struct store_c
 	for (int64_t pause = 1; flock(*fd, LOCK_EX | LOCK_NB); pause = pause < LOCK_POLL_MS ? 2 * pause : LOCK_POLL_MS) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return dir_fail(call, errno, key, "locking"); /* the caller closes *fd */
-		if (store_cancelled(call))
-			return store_fail(call, ECANCELED, key, "cancelled");
+		rc = store_over(&d->base, call, key);
+		if (rc)
+			return rc;
 		if (clock_mono_ms() >= deadline)
 			return store_fail(call, ETIMEDOUT, key, "another process holds the lock of this key");
 		clock_sleep_ms(pause);

@@ -41,10 +41,12 @@ int dir_begin_call(struct dir_store *d, const char *key, struct store_call *call
 	store_call_reset(call);
 	if (call)
 		call->server_date = clock_wall_s();
-	if (store_cancelled(call))
-		return store_fail(call, ECANCELED, key, "cancelled");
 
-	int rc = key ? store_key_check(&d->base.limits, key) : 0;
+	int rc = store_over(&d->base, call, key);
+
+	if (rc)
+		return rc;
+	rc = key ? store_key_check(&d->base.limits, key) : 0;
 
 	return rc ? store_fail(call, rc, key, "not a legal key") : 0;
 }

@@ -58,10 +58,10 @@ static bool choose(struct fault_store *f, const struct layer_request *r, struct 
 	return false;
 }
 
-static void hold(struct fault_store *f, uint64_t round, const struct store_call *call)
+static void hold(struct fault_store *f, uint64_t round, struct store_call *call)
 {
 	STORE_LOCKED(&f->lock);
-	while (f->release_round == round && !store_cancelled(call))
+	while (f->release_round == round && !store_over(&f->layer.base, call, NULL))
 		cond_wait_until(&f->released, &f->lock, clock_mono_ms() + CANCEL_LOOK_MS);
 }
 

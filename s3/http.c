@@ -207,15 +207,23 @@ static struct slot *slot_new(void)
 	return slot;
 }
 
-static int given_up(const struct http_request *request, int64_t give_up)
+/* 0; or why the request may not begin or go on, in *why. */
+static int given_up(const struct http_request *request, int64_t now, int64_t give_up, const char **why)
 {
+	int64_t end = request->end_ms ? atomic_load(request->end_ms) : 0;
+
+	*why = "cancelled";
 	if (request->cancel && atomic_load(request->cancel))
 		return ECANCELED;
-	return clock_mono_ms() >= give_up ? ETIMEDOUT : 0;
+	*why = "the program is ending, and its deadline has passed";
+	if (end && now >= end)
+		return ESHUTDOWN;
+	*why = "no answer within the deadline";
+	return now >= give_up ? ETIMEDOUT : 0;
 }
 
-/* An idle slot, or NULL where the caller may make one (*rc 0) or may not (*rc set). */
-static struct slot *slot_wait(struct http_pool *pool, const struct http_request *request, int *rc)
+/* An idle slot, or NULL where the caller may make one (*rc 0) or may not (*rc and *why set). */
+static struct slot *slot_wait(struct http_pool *pool, const struct http_request *request, int *rc, const char **why)
 {
 	int64_t give_up = request->deadline;
 	struct slot *slot = NULL;
@@ -223,7 +231,7 @@ static struct slot *slot_wait(struct http_pool *pool, const struct http_request 
 	if (request->stall_ms)
 		give_up = (int64_t)min_u64((uint64_t)give_up, (uint64_t)clock_mono_ms() + request->stall_ms);
 	pthread_mutex_lock(&pool->lock);
-	while (!(*rc = given_up(request, give_up)) && !pool->idle && pool->made >= pool->config.connections)
+	while (!(*rc = given_up(request, clock_mono_ms(), give_up, why)) && !pool->idle && pool->made >= pool->config.connections)
 		cond_wait_until(&pool->given, &pool->lock, (int64_t)min_u64((uint64_t)give_up, (uint64_t)clock_mono_ms() + TICK_MS));
 	if (!*rc && pool->idle) {
 		slot = pool->idle;
@@ -250,11 +258,11 @@ static void slot_give(struct http_pool *pool, struct slot *slot)
 
 static struct slot *slot_take(struct http_pool *pool, const struct http_request *request, struct http_reply *reply, int *rc)
 {
-	struct slot *slot = slot_wait(pool, request, rc);
+	const char *why;
+	struct slot *slot = slot_wait(pool, request, rc, &why);
 
 	if (*rc)
-		snprintf(reply->message, sizeof(reply->message), "%s before there was a free connection",
-			 *rc == ECANCELED ? "cancelled" : "timed out");
+		snprintf(reply->message, sizeof(reply->message), "%s, before there was a free connection", why);
 	if (slot || *rc)
 		return slot;
 	slot = slot_new();
@@ -389,14 +397,12 @@ static bool stalled(const struct transfer *t, int64_t now)
 static int may_go_on(struct transfer *t, int64_t now)
 {
 	const struct http_request *request = t->request;
+	const char *why;
+	int rc = given_up(request, now, request->deadline, &why);
 
-	if (request->cancel && atomic_load(request->cancel)) {
-		snprintf(t->error, sizeof(t->error), "cancelled");
-		return ECANCELED;
-	}
-	if (now >= request->deadline) {
-		snprintf(t->error, sizeof(t->error), "no answer within the deadline");
-		return ETIMEDOUT;
+	if (rc) {
+		snprintf(t->error, sizeof(t->error), "%s", why);
+		return rc;
 	}
 	if (now - t->looked_at < TICK_MS)
 		return 0;

@@ -37,7 +37,8 @@ struct http_request {
 	int64_t deadline;   /* clock_mono_ms; INT64_MAX: none */
 	uint32_t stall_ms;  /* most time without a byte of the body sent (acknowledged by the peer's kernel) or of the answer's body received, so
 	                       that the head comes within it as a whole; an answer into reply->text: four times this in all; 0: no limit */
-	const atomic_bool *cancel; /* looked at a few times a second; may be NULL */
+	const atomic_bool *cancel;      /* looked at a few times a second; may be NULL */
+	const _Atomic int64_t *end_ms; /* a deadline of all requests, which may be set or moved meanwhile; 0: none; may be NULL */
 };
 
 struct http_reply {
@@ -60,7 +61,7 @@ void http_pool_free(struct http_pool *pool);
  * while all are in use. Fills *reply, which the caller frees, also on errors. Any thread.
  * 0: an answer of any status came, complete. Else:
  *   EHOSTUNREACH  no connection, or it was lost before the answer began    EPROTO   TLS
- *   ETIMEDOUT     deadline, stall, or connecting took too long             ECANCELED
+ *   ETIMEDOUT     deadline, stall, or connecting took too long             ECANCELED, ESHUTDOWN (end_ms)
  *   EBADMSG       not HTTP, cut, or more than fits                         EINVAL, ENOMEM, EIO */
 int http_perform(struct http_pool *pool, const struct http_request *request, struct http_reply *reply);
 void http_reply_free(struct http_reply *reply);

@@ -107,7 +107,7 @@ static void layer_free(struct store *s)
 
 	if (l->release)
 		l->release(l);
-	store_free(l->below);
+	store_free(l->base.below);
 	free(l);
 }
 
@@ -127,7 +127,7 @@ int layer_new(size_t size, struct store *below, int (*around)(struct layer *, st
 	}
 	l->base = *below; /* limits, name and what it honours are those of below */
 	l->base.ops = &layer_ops;
-	l->below = below;
+	l->base.below = below;
 	l->around = around;
 	*out = l;
 	return 0;
@@ -135,7 +135,7 @@ int layer_new(size_t size, struct store *below, int (*around)(struct layer *, st
 
 int layer_below(struct layer *l, const struct layer_request *r)
 {
-	struct store *s = l->below;
+	struct store *s = l->base.below;
 	const struct store_ops *o = s->ops;
 
 	switch (r->op) {

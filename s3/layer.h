@@ -38,8 +38,7 @@ struct layer_request {
 };
 
 struct layer {
-	struct store base;
-	struct store *below; /* owned */
+	struct store base; /* base.below is owned */
 	/* Does the request, by layer_below or without it. Any thread, many at once. */
 	int (*around)(struct layer *l, struct layer_request *r);
 	void (*release)(struct layer *l); /* frees what the layer has besides itself; NULL: nothing */

@@ -173,7 +173,7 @@ static void log_retry(const struct layer_request *r, const struct run *run, int6
 	log_msg(LOG_DEBUG, "s3", "%s: %s; try %u follows in %lld ms", store_op_name(r->op), text, run->tries + 1, (long long)delay);
 }
 
-/* Sleeps before the next try: 0; ETIMEDOUT: there is no time for one; ECANCELED. */
+/* Sleeps before the next try: 0; ETIMEDOUT: there is no time for one; ECANCELED, ESHUTDOWN: told. */
 static int wait_for_next(struct retry_store *s, struct layer_request *r, struct run *run, int rc)
 {
 	int64_t now = clock_mono_ms();
@@ -186,11 +186,13 @@ static int wait_for_next(struct retry_store *s, struct layer_request *r, struct 
 		return ETIMEDOUT;
 	log_retry(r, run, delay);
 	for (int64_t until = now + delay; now < until; now = clock_mono_ms()) {
-		if (store_cancelled(r->call))
-			return ECANCELED;
+		int over = store_over(&s->layer.base, r->call, r->key);
+
+		if (over)
+			return over;
 		clock_sleep_ms((int64_t)min_u64(SLEEP_SLICE_MS, (uint64_t)(until - now)));
 	}
-	return store_cancelled(r->call) ? ECANCELED : 0;
+	return store_over(&s->layer.base, r->call, r->key);
 }
 
 static void tell_giving_up(struct layer_request *r, const struct run *run)
@@ -210,8 +212,8 @@ static void tell_giving_up(struct layer_request *r, const struct run *run)
 static int finish_remove(struct layer_request *r, int rc)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (rc == ECANCELED && is_retryable(r->results[i]))
-			r->results[i] = ECANCELED;
+		if ((rc == ECANCELED || rc == ESHUTDOWN) && is_retryable(r->results[i]))
+			r->results[i] = rc;
 
 	size_t first = 0;
 
@@ -258,8 +260,8 @@ static int retry_around(struct layer *l, struct layer_request *r)
 		if (again)
 			next = wait_for_next(s, r, &run, rc);
 	} while (again && !next);
-	if (next == ECANCELED)
-		return finish(r, &run, store_fail(r->call, ECANCELED, r->key, "cancelled between two tries"));
+	if (next == ECANCELED || next == ESHUTDOWN)
+		return finish(r, &run, next);
 	if (next)
 		tell_giving_up(r, &run);
 	return finish(r, &run, rc);

@@ -25,9 +25,10 @@ int s3_task_begin(struct s3_task *task, struct store *s, const char *key, bool d
 		task->deadline = clock_mono_ms() + task->call->timeout_ms;
 	else if (!data)
 		task->deadline = clock_mono_ms() + task->store->meta_ms;
-	if (store_cancelled(task->call))
-		return store_fail(task->call, ECANCELED, key, "cancelled");
-	return key ? s3_check_key(task, key) : 0;
+
+	int rc = store_over(s, task->call, key);
+
+	return rc || !key ? rc : s3_check_key(task, key);
 }
 
 int s3_check_key(struct s3_task *task, const char *key)
@@ -180,7 +181,7 @@ static int send_once(struct s3_task *task, const struct s3_request *request, con
 		.method = request->method, .url = url, .lines = (const char *)wire.lines.data, .lines_len = wire.lines.len,
 		.body = request->body, .body_count = request->body_count, .into = request->into, .into_count = request->into_count,
 		.text_max = S3_TEXT_MAX, .deadline = task->deadline, .stall_ms = task->data ? s->data_stall_ms : 0,
-		.cancel = task->call->cancel,
+		.cancel = task->call->cancel, .end_ms = &s->base.end_ms,
 	};
 
 	return http_perform(s->http, &http, reply);

@@ -2,6 +2,7 @@
 #include "s3/store.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "s3/store_impl.h"
 
 #include <errno.h>
@@ -92,6 +93,26 @@ void store_call_reset(struct store_call *call)
 bool store_cancelled(const struct store_call *call)
 {
 	return call && call->cancel && atomic_load(call->cancel);
+}
+
+void store_end_by(struct store *s, int64_t end_ms)
+{
+	for (; s; s = s->below)
+		atomic_store(&s->end_ms, end_ms);
+}
+
+bool store_ended(const _Atomic int64_t *end_ms)
+{
+	int64_t end = atomic_load(end_ms);
+
+	return end && clock_mono_ms() >= end;
+}
+
+int store_over(const struct store *s, struct store_call *call, const char *key)
+{
+	if (store_cancelled(call))
+		return store_fail(call, ECANCELED, key, "cancelled");
+	return store_ended(&s->end_ms) ? store_fail(call, ESHUTDOWN, key, "the program is ending, and its deadline has passed") : 0;
 }
 
 int store_fail(struct store_call *call, int code, const char *key, const char *fmt, ...)

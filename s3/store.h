@@ -44,6 +44,7 @@
  *   EOPNOTSUPP    the store cannot do that
  *   ENOTRECOVERABLE  the clock is so far off that requests are refused, and correcting did not help
  *   ECANCELED     call->cancel was set
+ *   ESHUTDOWN     store_end_by's moment has come
  *   ENOMEM, EIO   here, not there */
 
 struct store;
@@ -192,10 +193,16 @@ struct store {
 	struct store_limits limits;
 	bool conditional; /* the store is believed to honour conditions on put and complete; vault's self-test may clear it */
 	char name[96];    /* for messages: "s3://bucket at host:port", "dir:/path" */
+	struct store *below;      /* of a layer: the store below it, owned; else NULL */
+	_Atomic int64_t end_ms;   /* see store_end_by; 0: no end */
 };
 
 void store_free(struct store *s); /* NULL is legal */
 DEFINE_AUTO(store, store_free)
+/* From that moment on (clock_mono_ms; 0: no end, which can be taken back so) every call answers ESHUTDOWN: at once where it comes later, within
+ * half a second where it is under way, and then ambiguous if it may have been done. Only what runs in the kernel of a folder store comes to its own
+ * end first. For the end of a program, whose deadline no server can then outlast. Any thread; never blocks. */
+void store_end_by(struct store *s, int64_t end_ms);
 void store_page_free(struct store_page *page);
 void store_parts_free(struct store_parts *parts);
 void store_uploads_free(struct store_uploads *uploads);

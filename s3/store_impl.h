@@ -14,6 +14,10 @@ extern const struct store_limits store_limits_s3; /* what every S3 server takes 
 /* Begins a call: no error, no date. call may be NULL. */
 void store_call_reset(struct store_call *call);
 bool store_cancelled(const struct store_call *call);
+/* Whether end_ms of a store has come. */
+bool store_ended(const _Atomic int64_t *end_ms);
+/* Why a call may not begin, or not go on: 0; ECANCELED; ESHUTDOWN; told in call->err (call may be NULL). */
+int store_over(const struct store *s, struct store_call *call, const char *key);
 
 /* Bytes [*begin, *begin + *length) that a get of this range reads out of an object of size bytes, into room bytes.
  * 0; EINVAL: begins after the end; EBADMSG: more than room. An empty object gives 0 bytes for any range that begins at its start. */

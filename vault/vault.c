@@ -22,6 +22,7 @@
  * Refused: memory in which a part and a chunk for the writers, too, find no place beside commit and read. */
 #define READ_FLOOR_MIN 32u
 #define RECOVER_EVERY_MS (5 * 60 * 1000)
+#define CLOSE_MS 5000 /* for the records, after the deadline of vault_end_by */
 
 static void set_defaults(struct vault_config *c)
 {
@@ -291,11 +292,19 @@ enum vault_failure vault_open(const struct vault_config *config, struct store *s
 	return why;
 }
 
+void vault_end_by(struct vault *v, int64_t end_ms)
+{
+	v->end_ms = end_ms;
+	store_end_by(v->store, end_ms);
+}
+
 int vault_close(struct vault *v)
 {
 	if (!v)
 		return 0;
 	thread_end(v);
+	if (v->end_ms) /* who cleans up after us is told at once of what failed, and need not wait until we count as dead */
+		store_end_by(v->store, (int64_t)max_u64((uint64_t)v->end_ms, (uint64_t)clock_mono_ms() + CLOSE_MS));
 
 	int removed = tree_send_removals(v, "");
 	int ended = v->config.read_only ? 0 : run_end_all(v);

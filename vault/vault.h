@@ -42,6 +42,9 @@ struct vault;
  * error[cap]: one line for people with object, cause and next step. Blocks up to start_timeout_ms. */
 enum vault_failure vault_open(const struct vault_config *config, struct store *store, struct keyring *keys, struct vault **out, char *error,
 			      size_t cap);
+/* The mount's end has a deadline: from that moment on (clock_mono_ms) every request to the store fails with ESHUTDOWN, those under way too. vault_close
+ * has five seconds of its own after it. Any thread; never blocks. */
+void vault_end_by(struct vault *v, int64_t end_ms);
 /* Sends deferred removals, ends records, stops threads, frees. All readers and writers must be gone. 0, or EIO when something did
  * not arrive (it was logged). */
 int vault_close(struct vault *v);

@@ -31,6 +31,7 @@ struct vault {
 	bool stop, thread_started;
 	bool poked;                 /* the thread is to look again now */
 	atomic_bool ending;         /* cancel flag of the thread's own calls */
+	int64_t end_ms;             /* set by vault_end_by; 0: no deadline */
 };
 
 /* Wakes the vault's thread, so that it looks again at what is due. Any thread; never blocks. */

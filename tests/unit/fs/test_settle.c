@@ -256,8 +256,53 @@ static void drain_has_a_deadline(void **state)
 	log = kit_log_end();
 	assert_in_range(clock_mono_ms() - began, 150, 5000);
 	assert_non_null(strstr(log, "stuck"));
+	assert_non_null(strstr(log, "the deadline has passed"));
 	free(log);
-	fault_store_clear(d->kit.fault);
+}
+
+/* A request that would never end is cut then, though nothing releases it; the record is written all the same, for who cleans up. */
+static void the_deadline_cuts_what_is_under_way(void **state)
+{
+	struct drive *d = *state;
+	struct answer a;
+	int64_t began = clock_mono_ms();
+	char *log;
+
+	drive_create(d, DRIVE_ROOT, "stuck", getpid(), &a);
+	drive_write(d, a.handle, 0, "written", 7);
+	d->fs->config.drain_ms = 200;
+	kit_fault(&d->kit, STORE_PUT, "/stuck", 0, 0, FAULT_HOLD, 0);
+	kit_fault(&d->kit, STORE_HEAD, "/stuck", 0, 0, FAULT_HOLD, 0);
+	kit_log_begin();
+	assert_int_equal(drain(d->fs), EIO);
+	drive_again(d);
+	log = kit_log_end();
+	assert_in_range(clock_mono_ms() - began, 150, 3000);
+	assert_non_null(strstr(log, "path=\"t/stuck\""));
+	assert_non_null(strstr(log, "this writer leaves 1 failed paths"));
+	assert_null(strstr(log, "record of this writer cannot be written"));
+	free(log);
+	assert_false(drive_stands(d, KEY("stuck")));
+	assert_int_equal(drive_put(d, DRIVE_ROOT, "stuck", "again"), 0);
+}
+
+/* Removals have no call that waits for them: they are asked for by the drain itself. */
+static void the_deadline_cuts_removals(void **state)
+{
+	struct drive *d = *state;
+	int64_t began = clock_mono_ms();
+	char *log;
+
+	drive_put(d, DRIVE_ROOT, "gone", "x");
+	drive_unlink(d, DRIVE_ROOT, "gone");
+	d->fs->config.drain_ms = 200;
+	kit_fault(&d->kit, STORE_REMOVE, NULL, 0, 1, FAULT_HOLD, 0);
+	kit_log_begin();
+	assert_int_equal(drain(d->fs), EIO);
+	log = kit_log_end();
+	assert_in_range(clock_mono_ms() - began, 150, 3000);
+	assert_non_null(strstr(log, "removal"));
+	free(log);
 }
 
 /* ---- memory */
@@ -350,6 +395,8 @@ int main(void)
 		TEST(drain_stores_what_is_open),
 		TEST(drain_says_what_is_lost),
 		TEST(drain_has_a_deadline),
+		TEST(the_deadline_cuts_what_is_under_way),
+		TEST(the_deadline_cuts_removals),
 		TEST(writes_wait_for_a_commit),
 		TEST(waiting_has_a_deadline),
 	};

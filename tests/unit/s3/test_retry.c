@@ -444,9 +444,9 @@ static void *put_in_thread(void *arg)
 	return NULL;
 }
 
-static void cancelling_between_tries(void **state)
+/* A put whose reply is lost waits for its second try; it is ended by its caller, or with the whole store. */
+static void ended_between_tries(struct stand *t, bool whole)
 {
-	struct stand *t = *state;
 	atomic_bool cancel = false;
 	struct cancelling c = { .t = t, .call = { .cancel = &cancel } };
 	pthread_t thread;
@@ -454,16 +454,42 @@ static void cancelling_between_tries(void **state)
 
 	rebuild(t, &(struct retry_config){ .base_ms = 60000, .cap_ms = 60000, .data_ms = 100000 });
 	fail_put(t, 1, FAULT_LOSE_REPLY, EHOSTUNREACH);
-	c.t = t;
 	assert_int_equal(pthread_create(&thread, NULL, put_in_thread, &c), 0);
 	for (int i = 0; i < 2000 && !fault_store_hits(t->fault); i++)
 		clock_sleep_ms(1);
 	begin = clock_mono_ms();
-	atomic_store(&cancel, true);
+	if (whole)
+		store_end_by(t->top, begin);
+	else
+		atomic_store(&cancel, true);
 	pthread_join(thread, NULL);
 	assert_true(clock_mono_ms() - begin < 1000);
-	assert_int_equal(c.rc, ECANCELED);
+	assert_int_equal(c.rc, whole ? ESHUTDOWN : ECANCELED);
+	assert_int_equal(c.call.err.code, c.rc);
 	assert_true(c.call.err.ambiguous);
+}
+
+static void cancelling_between_tries(void **state)
+{
+	ended_between_tries(*state, false);
+}
+
+static void the_end_between_tries(void **state)
+{
+	struct stand *t = *state;
+	struct store_call call = { 0 };
+	const char *keys[] = { "a", "b" };
+	int results[2];
+
+	ended_between_tries(t, true);
+	assert_int_equal(head(t, &call), ESHUTDOWN);
+	assert_false(call.err.ambiguous);
+	assert_int_equal(calls(t, STORE_HEAD), 1); /* and is not tried again */
+	assert_int_equal(t->mem->ops->remove(t->mem, keys, 2, results, &call), ESHUTDOWN); /* the layers below know it too */
+	assert_int_equal(t->top->ops->remove(t->top, keys, 2, results, &call), ESHUTDOWN);
+	assert_int_equal(results[1], ESHUTDOWN);
+	store_end_by(t->top, 0);
+	assert_int_equal(head(t, &call), 0);
 }
 
 static void *many_puts(void *arg)
@@ -509,6 +535,7 @@ int main(void)
 		RETRY_TEST(what_a_try_may_take),
 		RETRY_TEST(progress_earns_one_more_try),
 		RETRY_TEST(cancelling_between_tries),
+		RETRY_TEST(the_end_between_tries),
 		RETRY_TEST(many_threads),
 	};
 

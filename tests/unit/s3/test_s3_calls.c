@@ -73,6 +73,35 @@ static void cancelled_calls(void **state)
 	stop();
 }
 
+static void *end_soon(void *arg)
+{
+	clock_sleep_ms(80);
+	store_end_by(arg, clock_mono_ms() + 50);
+	return NULL;
+}
+
+/* Lines that never end are cut by a deadline that is set while they come. */
+static void the_end_of_a_store(void **state)
+{
+	const struct fault_answer answers[] = { { ANSWER, OBJECT("200 OK", "", HUNDRED HUNDRED, "200"), 100 }, { ANSWER, NO_BODY("200 OK", ETAG), 0 } };
+	int64_t began = clock_mono_ms();
+	pthread_t setter;
+
+	start(answers, 2);
+	assert_int_equal(pthread_create(&setter, NULL, end_soon, s), 0);
+	assert_int_equal(put(), ESHUTDOWN);
+	assert_in_range(clock_mono_ms() - began, 130, 700);
+	assert_int_equal(call.err.code, ESHUTDOWN);
+	assert_true(call.err.ambiguous);
+	pthread_join(setter, NULL);
+	assert_int_equal(put(), ESHUTDOWN);
+	assert_false(call.err.ambiguous); /* nothing is sent */
+	assert_int_equal(fault_requests(server), 1);
+	store_end_by(s, clock_mono_ms() + 60000);
+	assert_int_equal(put(), 0);
+	stop();
+}
+
 /* ---- clock and region */
 
 #define SKEWED ERROR_XML("RequestTimeTooSkewed")
@@ -274,6 +303,7 @@ int main(void)
 		cmocka_unit_test(a_dripping_list),
 		cmocka_unit_test(timeouts_of_a_call),
 		cmocka_unit_test(cancelled_calls),
+		cmocka_unit_test(the_end_of_a_store),
 		cmocka_unit_test(a_wrong_clock_is_corrected_once),
 		cmocka_unit_test(doubt_outlives_the_correction),
 		cmocka_unit_test(a_clock_that_cannot_be_corrected),

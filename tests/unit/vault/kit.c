@@ -48,7 +48,8 @@ static void keep_below(struct layer *l)
 	struct store *nothing;
 
 	assert_int_equal(mem_store_new(NULL, &nothing), 0);
-	l->below = nothing; /* freed in place of the bucket */
+	store_end_by(l->base.below, 0); /* an end is one vault's */
+	l->base.below = nothing;        /* freed in place of the bucket */
 }
 
 static struct store *view(struct kit_bucket *b)
