@@ -74,6 +74,7 @@ int writer_new(struct vault *v, const char *path, struct object *object, bool tr
 	overlay_init(&w->over, v->slabs);
 	w->attrs = *attrs;
 	w->opened_s = clock_wall_s();
+	w->opened_boot_ms = clock_boot_ms();
 	w->wrote_ms = clock_mono_ms();
 	w->stands = object_ref(object);
 	if (object && !truncate) {

@@ -78,6 +78,15 @@ static int condition(struct writer *w, const char *key, struct store_cond *cond)
 	return tree_claim_cond(w->v, key, cond);
 }
 
+/* Whether the store's object was there before our open, by the store's clock alone: ours may be minutes off. The time since the open is counted by two of our
+ * clocks, and the longer one holds, so that one that stood still or was set back makes nothing look older. Whole seconds are rounded against the object. */
+static bool there_before_open(const struct writer *w, const struct store_meta *there, int64_t server_now)
+{
+	int64_t by_boot = (clock_boot_ms() - w->opened_boot_ms + 999) / 1000, by_wall = clock_wall_s() - w->opened_s;
+
+	return server_now && there->modified < server_now - (by_boot > by_wall ? by_boot : by_wall);
+}
+
 struct second_look {
 	struct writer *w;
 	char key[PATH_CAP];
@@ -89,6 +98,7 @@ static int second_look(void *arg, struct store_cond *cond)
 {
 	struct second_look *look = arg;
 	struct writer *w = look->w;
+	struct store_call call = { 0 };
 	struct store_meta there;
 
 	bool derived = (w->stands && !w->replaces) || (w->base && !w->staging);
@@ -97,13 +107,13 @@ static int second_look(void *arg, struct store_cond *cond)
 		return ESTALE;
 	look->used = true;
 
-	int rc = w->v->store->ops->head(w->v->store, look->key, &there, NULL);
+	int rc = w->v->store->ops->head(w->v->store, look->key, &there, &call);
 
 	if (rc == ENOENT) {
 		*cond = (struct store_cond){ .if_none_match = true };
 		return 0;
 	}
-	if (rc || there.modified >= w->opened_s)
+	if (rc || !there_before_open(w, &there, call.server_date))
 		return ESTALE;
 	*cond = (struct store_cond){ 0 };
 	copy_text(cond->if_match, sizeof(cond->if_match), there.etag);

@@ -49,7 +49,7 @@ struct writer {
 	struct trailer attrs;
 	uint64_t size;              /* bytes, as the application sees it */
 	uint64_t committed_size;
-	int64_t opened_s;           /* wall clock when this writer began: younger objects at the path are never replaced */
+	int64_t opened_s, opened_boot_ms; /* when this writer began, by two clocks of this machine: younger objects at the path are never replaced */
 	int64_t wrote_ms;           /* clock_mono_ms of the last write: the idlest commits early */
 	int64_t no_stream_before_ms; /* after a stream could not start: clock_mono_ms */
 	unsigned jobs;              /* pool jobs that hold this writer, of orphaned streams too */

@@ -553,11 +553,48 @@ static void an_older_object_is_replaced_once(void **state)
 	struct world *t = *state;
 
 	another_writer(t);
-	clock_sleep_ms(1100); /* times of objects have whole seconds */
+	clock_sleep_ms(2050); /* times of objects have whole seconds, and so has the store's clock */
 	make(t, NULL, false); /* believes that nothing stands there */
 	append(t, 0, 5000, 5000);
 	assert_int_equal(writer_commit(t->w, STATE_CLOSED, WRITER_DROP), 0);
 	check_stored(t, pattern(5000), 5000, STATE_CLOSED);
+}
+
+static const struct store_ops *true_ops;
+
+/* A server whose clock is five minutes behind ours. */
+static int head_behind(struct store *s, const char *key, struct store_meta *meta, struct store_call *call)
+{
+	struct store_call own = { 0 };
+	int rc = true_ops->head(s, key, meta, call ? call : &own);
+
+	meta->modified -= 300;
+	if (call)
+		call->server_date -= 300;
+	return rc;
+}
+
+static void younger_by_the_stores_clock_is_younger(void **state)
+{
+	struct world *t = *state;
+	struct store *s = vault_store(t->v);
+	struct store_ops ops = *s->ops;
+
+	make(t, NULL, false);
+	append(t, 0, 5000, 5000);
+	fault_store_add(t->fault, &(struct fault_rule){ .op = STORE_PUT, .key_part = KEY, .times = 1, .action = FAULT_CALLBACK, .fn = another_writer, .arg = t });
+	true_ops = s->ops;
+	ops.head = head_behind;
+	s->ops = &ops;
+
+	int rc = writer_commit(t->w, STATE_CLOSED, WRITER_DROP);
+
+	s->ops = true_ops;
+	assert_int_equal(rc, EIO);
+
+	AUTO(auto_object_unref) struct object *o = stored(t);
+
+	assert_int_equal(object_size(o), 5);
 }
 
 static void append_to_a_replaced_object_fails(void **state)
@@ -763,7 +800,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(random_walk), T(a_stream_is_one_object), T(a_hole_keeps_its_part_back), T(growth_keeps_the_object_id_and_change_does_not),
 		T(failed_part_latches), T(lost_replies_are_resolved), T(refused_put_is_not_saved), T(a_younger_object_is_never_replaced),
-		T(an_older_object_is_replaced_once), T(append_to_a_replaced_object_fails), T(unlinked_is_never_sent),
+		T(an_older_object_is_replaced_once), T(younger_by_the_stores_clock_is_younger), T(append_to_a_replaced_object_fails), T(unlinked_is_never_sent),
 		T(rename_before_during_and_after), T(attributes_alone_rewrite_the_trailer), T(the_largest_file_is_a_clear_error),
 		T(many_files_in_turn), T(cut_where_a_part_ends), T(a_rename_spares_anothers_file), T(a_childs_close_at_the_end_of_a_part),
 	};
