@@ -8,7 +8,7 @@
 
 /* Listings: of objects, of open uploads, of an upload's parts. */
 
-#define PAGES_MAX 100000 /* a server that never comes to an end is broken */
+#define PAGES_MAX 100 /* of uploads of one key: a server that does not come to an end is broken */
 
 int s3_list(struct store *s, const char *prefix, char delimiter, const char *token, uint32_t max, struct store_page *page,
 	    struct store_call *call)
@@ -49,6 +49,7 @@ static int parts_page(struct s3_task *task, const char *upload_id, uint32_t *mar
 {
 	struct s3_request request = { .method = "GET" };
 	AUTO(http_reply_free) struct http_reply reply;
+	const uint32_t most = task->store->base.limits.parts_max;
 	char after[S3_NUMBER_MAX];
 	uint32_t next;
 
@@ -63,7 +64,9 @@ static int parts_page(struct s3_task *task, const char *upload_id, uint32_t *mar
 	if (rc)
 		return rc;
 	rc = s3_parse_parts(reply.text.data, reply.text.len, parts, &next);
-	if (!rc && next && next <= *marker)
+	if (!rc && next && (next <= *marker || next > most))
+		rc = EBADMSG;
+	if (!rc && parts->count && parts->parts[parts->count - 1].number > most) /* numbers ascend, so neither parts nor pages are more */
 		rc = EBADMSG;
 	*marker = next;
 	return rc ? s3_bad_reply(task, &request, &reply, rc, "the list of parts cannot be read") : 0;

@@ -204,6 +204,8 @@ static bool take_paging(struct paging *paging, const char *name, const char *tex
 
 /* ---- ListObjectsV2 */
 
+#define PAGE_KEYS_MAX 10000u /* 1000 are asked for; what a whole reply could hold beyond would be much memory */
+
 struct list_reader {
 	struct store_page *page;
 	struct paging paging;
@@ -218,7 +220,7 @@ static int add_object(struct list_reader *reader, bool prefix)
 
 	object.key = reader->key;
 	object.prefix = prefix;
-	if (!object.key || !object.key[0] || (!prefix && !reader->size_told))
+	if (!object.key || !object.key[0] || (!prefix && !reader->size_told) || reader->page->count == PAGE_KEYS_MAX)
 		return EBADMSG;
 
 	int rc = store_page_add(reader->page, &object);

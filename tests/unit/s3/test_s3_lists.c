@@ -145,6 +145,44 @@ static void parts_are_listed_to_the_end(void **state)
 	stop();
 }
 
+/* Numbers that no upload can have: a list of them would take memory, or pages, without end. */
+static void parts_beyond_the_last_are_refused(void **state)
+{
+	const char *part_10001 = "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>10001</PartNumber><Size>5</Size><ETag>\"a\"</ETag></Part>"
+				 "</ListPartsResult>";
+	const char *far = "<ListPartsResult><NextPartNumberMarker>10001</NextPartNumberMarker><IsTruncated>true</IsTruncated></ListPartsResult>";
+	struct store_parts listed;
+
+	EXPECT(ANSWER, answer_with("200 OK", "", part_10001), s->ops->list_parts(s, "k", "up", &listed, &call), EBADMSG, false);
+	EXPECT(ANSWER, answer_with("200 OK", "", far), s->ops->list_parts(s, "k", "up", &listed, &call), EBADMSG, false);
+}
+
+/* Another marker with each page, and always another upload. */
+static void uploads_without_an_end(void **state)
+{
+	enum { ANSWERS = 130 };
+	static struct fault_answer answers[ANSWERS];
+	static char texts[ANSWERS][600];
+	struct store_uploads uploads;
+
+	for (int i = 0; i < ANSWERS; i++) {
+		char body[400];
+
+		snprintf(body, sizeof(body),
+			 "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>%03d</NextUploadIdMarker>"
+			 "<Upload><Key>k</Key><UploadId>%03d</UploadId></Upload></ListMultipartUploadsResult>", i, i);
+		snprintf(texts[i], sizeof(texts[i]), "%s", answer_with("200 OK", "", body));
+		answers[i] = (struct fault_answer){ ANSWER, texts[i], 0 };
+	}
+	start(answers, ANSWERS);
+	call.timeout_ms = 5000;
+	assert_int_equal(s->ops->list_uploads(s, "k", &uploads, &call), EBADMSG);
+	assert_int_equal(fault_requests(server), 100);
+	assert_null(uploads.ids);
+	call.timeout_ms = 0;
+	stop();
+}
+
 /* ---- copy and remove */
 
 static void copies(void **state)
@@ -241,6 +279,8 @@ int main(void)
 		cmocka_unit_test(completes_that_fail),
 		cmocka_unit_test(no_upload_id),
 		cmocka_unit_test(parts_are_listed_to_the_end),
+		cmocka_unit_test(parts_beyond_the_last_are_refused),
+		cmocka_unit_test(uploads_without_an_end),
 		cmocka_unit_test(copies),
 		cmocka_unit_test(a_batch_of_keys),
 		cmocka_unit_test(batches_that_fail),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
 #include "s3/s3_reply.h"
 
 #include <errno.h>
@@ -189,6 +190,23 @@ static void bad_pages(void **state)
 	store_page_free(&page);
 }
 
+/* A reply of 16 MiB could hold hundreds of thousands of short keys. */
+static void a_page_of_too_many_keys(void **state)
+{
+	for (size_t count = 10000; count <= 10001; count++) {
+		AUTO(buf_free) struct buf text;
+		struct store_page page;
+
+		buf_init(&text, 1u << 20);
+		assert_int_equal(buf_puts(&text, "<ListBucketResult>" LAST), 0);
+		for (size_t i = 0; i < count; i++)
+			assert_int_equal(buf_printf(&text, "<Contents><Key>%05zu</Key><Size>1</Size></Contents>", i), 0);
+		assert_int_equal(buf_puts(&text, "</ListBucketResult>"), 0);
+		assert_int_equal(list_of(buf_text(&text), "", &page), count == 10000 ? 0 : EBADMSG);
+		store_page_free(&page);
+	}
+}
+
 /* ---- parts */
 
 #define PART(number, size) "<Part><PartNumber>" number "</PartNumber><Size>" size "</Size><ETag>\"e" number "\"</ETag></Part>"
@@ -307,7 +325,7 @@ int main(void)
 		cmocka_unit_test(url_decoding),
 		cmocka_unit_test(a_page),
 		cmocka_unit_test(keys_are_plain_where_the_server_does_not_encode),
-		cmocka_unit_test(bad_pages),
+		cmocka_unit_test(bad_pages), cmocka_unit_test(a_page_of_too_many_keys),
 		cmocka_unit_test(parts_are_appended),
 		cmocka_unit_test(uploads_of_exactly_the_key),
 		cmocka_unit_test(bad_uploads),
