@@ -10,13 +10,14 @@
  * slabs from here, so that the budget is a bound by construction. Slabs are mapped once and reused; their bytes are wiped (plain
  * text of somebody's database) when the arena is freed. Any thread.
  *
- * Three sides draw from one arena, and each has a floor that the others cannot take, so that neither starves the other:
+ * Four sides draw from one arena, and each has a floor that the others cannot take, so that neither starves the other:
  *   SLAB_WRITE    what writers hold            SLAB_READ  prefetch windows and cached small objects
  *   SLAB_COMMIT   chunks that a commit must build or fetch (holes, parts of a base); whoever holds the commit token (slab_commit_lock)
- *                 may take all of its floor, so a commit never waits for writers' memory. */
+ *                 may take all of its floor, so a commit never waits for writers' memory
+ *   SLAB_NAMES    what listings and remembered folders take; counted only, by tally.h */
 #define SLAB_BYTES 65536u
 
-enum slab_side { SLAB_WRITE, SLAB_READ, SLAB_COMMIT, SLAB_SIDES };
+enum slab_side { SLAB_WRITE, SLAB_READ, SLAB_COMMIT, SLAB_NAMES, SLAB_SIDES };
 
 struct slab {
 	uint8_t *data;     /* SLAB_BYTES, page aligned */

@@ -42,6 +42,18 @@ static unsigned read_threads(uint64_t in_hand)
 	return (unsigned)(n < 4 ? 4 : n > READ_THREADS ? READ_THREADS : n);
 }
 
+static bool names_full(void *arg)
+{
+	struct fs *f = arg;
+	size_t bytes;
+
+	fs_lock(f);
+	bytes = nodes_shrink(&f->nodes);
+	fs_unlock(f);
+	tally_trim(bytes);
+	return bytes > 0;
+}
+
 static int start_parts(struct fs *f)
 {
 	int rc;
@@ -52,7 +64,8 @@ static int start_parts(struct fs *f)
 	f->notify_pool = pool_new("fs-notify", 1);
 	if (!f->meta_pool || !f->read_pool || !f->ahead_pool || !f->notify_pool)
 		return ENOMEM;
-	rc = nodes_start(&f->nodes, vault_rules(f->vault), f->config.tenant ? f->config.tenant : "");
+	rc = nodes_start(&f->nodes, vault_rules(f->vault), vault_names(f->vault), f->config.tenant ? f->config.tenant : "");
+	tally_on_full(vault_names(f->vault), names_full, f);
 	if (!rc)
 		rc = status_start(f);
 	if (!rc)
@@ -100,6 +113,7 @@ void core_stop(struct fs *f)
 	pool_free(f->meta_pool);
 	pool_drain(vault_commit_pool(f->vault), 0); /* our calls, and callers of the listener that was just taken away */
 	pool_drain(vault_upload_pool(f->vault), 0);
+	tally_on_full(vault_names(f->vault), NULL, NULL);
 	parked_stop(f);
 	settle_stop(f);
 	file_stop(f);

@@ -7,6 +7,8 @@ enum { AHEAD_FIRST = 8, AHEAD_MOST = 64 };
 
 struct dir {
 	struct dir_entry *entries; /* uthash by name */
+	struct tally *tally;
+	size_t counted;            /* bytes of the entries */
 	size_t gone;               /* entries that are gone */
 	uint64_t stamp;            /* counts changes made here */
 	unsigned listings;         /* under way */
@@ -17,24 +19,37 @@ struct dir {
 	size_t next, window, loaded; /* look-ahead: position expected next, names ahead, end of what was asked to be loaded */
 };
 
-struct dir *dir_new(bool made, int64_t now)
+#define HASH_SHARE 8u /* bytes of the hash table for each entry */
+#define ENTRY_BYTES ((sizeof(struct dir_entry) + 23) / 16 * 16 + HASH_SHARE) /* as tally_block says; its name comes on top */
+_Static_assert(ENTRY_BYTES <= TREE_LATER, "what was listed and counted has room here");
+
+struct dir *dir_new(struct tally *tally, bool made, int64_t now)
 {
 	struct dir *d = calloc(1, sizeof(*d));
 
 	if (d) {
+		d->tally = tally;
 		d->made = d->listed = made;
 		d->listed_ms = made ? now : 0;
 	}
 	return d;
 }
 
+static size_t entry_bytes(const struct dir_entry *e)
+{
+	return ENTRY_BYTES + tally_block(strlen(e->name) + 1);
+}
+
 static void entry_free(struct dir *d, struct dir_entry *e)
 {
+	size_t bytes = entry_bytes(e);
+
 	HASH_DEL(d->entries, e);
 	d->gone -= e->gone;
 	free(e->name);
-	free(e->etag);
 	free(e);
+	d->counted -= bytes;
+	tally_sub(d->tally, bytes);
 }
 
 void dir_free(struct dir *d)
@@ -57,21 +72,23 @@ static struct dir_entry *entry_of(struct dir *d, const char *name)
 	return e;
 }
 
-static struct dir_entry *entry_add(struct dir *d, const char *name)
+/* The name becomes the entry's, unless there is no memory. What a listing brought was counted with it, and what this mount makes is never refused for want of
+ * room for its name. */
+static struct dir_entry *entry_add(struct dir *d, char *name)
 {
-	struct dir_entry *e = calloc(1, sizeof(*e));
+	struct dir_entry *e = name ? calloc(1, sizeof(*e)) : NULL;
 
 	if (!e)
 		return NULL;
-	e->name = strdup(name);
-	if (e->name) {
-		HASH_ADD_KEYPTR(hh, d->entries, e->name, strlen(e->name), e);
-		if (e->hh.tbl)
-			return e;
+	e->name = name;
+	HASH_ADD_KEYPTR(hh, d->entries, e->name, strlen(e->name), e);
+	if (!e->hh.tbl) {
+		free(e);
+		return NULL;
 	}
-	free(e->name);
-	free(e);
-	return NULL;
+	d->counted += entry_bytes(e);
+	tally_force(d->tally, entry_bytes(e));
+	return e;
 }
 
 bool dir_fresh(const struct dir *d, int64_t now)
@@ -104,18 +121,20 @@ struct dir_entry *dir_put(struct dir *d, const char *name, bool folder, struct n
 {
 	struct dir_entry *e = entry_of(d, name);
 
-	if (!e)
-		e = entry_add(d, name);
-	if (!e)
-		return NULL;
+	if (!e) {
+		AUTO_FREE char *copy = strdup(name);
+
+		e = entry_add(d, copy);
+		if (!e)
+			return NULL;
+		copy = NULL;
+	}
 	d->gone -= e->gone;
 	e->gone = false;
 	e->folder = folder;
 	e->node = node;
 	e->size = e->length = 0;
 	e->changed = ++d->stamp;
-	free(e->etag);
-	e->etag = NULL;
 	return e;
 }
 
@@ -143,8 +162,6 @@ void dir_touch(struct dir *d, const char *name)
 		return;
 	e->changed = ++d->stamp;
 	e->length = e->size = 0;
-	free(e->etag);
-	e->etag = NULL;
 }
 
 void dir_forget_node(struct dir *d, const char *name, const struct node *node)
@@ -159,6 +176,20 @@ void dir_expire(struct dir *d)
 {
 	d->made = d->listed = false;
 	stop_ahead(d);
+}
+
+size_t dir_shrink(struct dir *d, size_t made_most)
+{
+	size_t before = d->counted + (d->recent ? d->recent->counted : 0);
+	struct dir_entry *e, *next;
+
+	if (d->listings || (d->made && d->counted >= made_most))
+		return 0;
+	dir_expire(d);
+	HASH_ITER(hh, d->entries, e, next)
+		if (!e->node)
+			entry_free(d, e);
+	return before - d->counted;
 }
 
 uint64_t dir_list_begin(struct dir *d)
@@ -184,20 +215,20 @@ void dir_list_failed(struct dir *d)
 	drop_gone(d);
 }
 
-static int merge_one(struct dir *d, uint64_t stamp, const struct tree_entry *listed, const struct dir_watch *watch)
+static int merge_one(struct dir *d, uint64_t stamp, struct tree_entry *listed, const struct dir_watch *watch)
 {
 	struct dir_entry *e = entry_of(d, listed->name);
-	char *etag;
 
 	if (e && e->changed > stamp) {
 		e->seen = true;
 		return 0;
 	}
-	if (!e)
+	if (!e) {
 		e = entry_add(d, listed->name);
-	etag = e ? strdup(listed->etag) : NULL;
-	if (!etag)
-		return ENOMEM;
+		if (!e)
+			return ENOMEM;
+		listed->name = NULL;
+	}
 	if (e->node && !watch->same(e->node, listed)) {
 		struct node *lost = e->node;
 
@@ -211,8 +242,6 @@ static int merge_one(struct dir *d, uint64_t stamp, const struct tree_entry *lis
 	e->size = listed->size;
 	e->length = listed->length;
 	e->modified = listed->modified;
-	free(e->etag);
-	e->etag = etag;
 	return 0;
 }
 
@@ -231,7 +260,7 @@ static void drop_unseen(struct dir *d, uint64_t stamp, const struct dir_watch *w
 	}
 }
 
-int dir_merge(struct dir *d, uint64_t stamp, const struct tree_listing *listing, int64_t now, const struct dir_watch *watch)
+int dir_merge(struct dir *d, uint64_t stamp, struct tree_listing *listing, int64_t now, const struct dir_watch *watch)
 {
 	int rc = 0;
 
@@ -258,12 +287,30 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct dir_name *)a)->name, ((const struct dir_name *)b)->name);
 }
 
+static size_t names_bytes(const struct dir *d)
+{
+	size_t bytes = sizeof(struct dir_names);
+
+	for (const struct dir_entry *e = d->entries; e; e = e->hh.next)
+		bytes += e->gone ? 0 : sizeof(struct dir_name) + tally_block(strlen(e->name) + 1);
+	return bytes;
+}
+
 struct dir_names *dir_snapshot(struct dir *d)
 {
-	struct dir_names *names = calloc(1, sizeof(*names) + dir_count(d) * sizeof(names->names[0]));
+	size_t bytes = names_bytes(d);
+	struct dir_names *names;
 
-	if (!names)
+	stop_ahead(d);
+	if (tally_try(d->tally, bytes))
 		return NULL;
+	names = calloc(1, sizeof(*names) + dir_count(d) * sizeof(names->names[0]));
+	if (!names) {
+		tally_sub(d->tally, bytes);
+		return NULL;
+	}
+	names->tally = d->tally;
+	names->counted = bytes;
 	names->refs = 2;
 	for (struct dir_entry *e = d->entries; e; e = e->hh.next) {
 		struct dir_name *n = &names->names[names->count];
@@ -279,7 +326,6 @@ struct dir_names *dir_snapshot(struct dir *d)
 		}
 	}
 	qsort(names->names, names->count, sizeof(names->names[0]), by_name);
-	stop_ahead(d);
 	d->recent = names;
 	d->next = d->loaded = 0;
 	d->window = AHEAD_FIRST;
@@ -292,6 +338,7 @@ void dir_names_unref(struct dir_names *names)
 		return;
 	for (size_t i = 0; i < names->count; i++)
 		free(names->names[i].name);
+	tally_sub(names->tally, names->counted);
 	free(names);
 }
 

@@ -19,7 +19,6 @@ struct dir_entry {
 	struct node *node;   /* NULL: nobody asked for it yet */
 	uint64_t size, length; /* plain bytes and bytes in the bucket, as listed */
 	int64_t modified;    /* seconds since the epoch, as listed */
-	char *etag;          /* as listed; NULL: unknown */
 	uint64_t changed;    /* stamp of the last change made here */
 	bool folder;
 	bool gone;           /* removed here while a listing is under way */
@@ -32,6 +31,8 @@ struct dir;
 /* An immutable list of a folder's names, sorted by bytes. Reference counted under the file system's lock. */
 struct dir_names {
 	unsigned refs;
+	struct tally *tally;
+	size_t counted; /* bytes */
 	size_t count;
 	struct dir_name {
 		char *name;
@@ -40,8 +41,8 @@ struct dir_names {
 	} names[];
 };
 
-/* made: this run has just made the folder (clock_mono_ms), so it is empty. NULL: no memory. */
-struct dir *dir_new(bool made, int64_t now);
+/* tally: where its memory is counted, or NULL. made: this run has just made the folder (clock_mono_ms), so it is empty. NULL: no memory. */
+struct dir *dir_new(struct tally *tally, bool made, int64_t now);
 void dir_free(struct dir *d); /* NULL is legal; nodes of entries are not touched */
 
 enum dir_answer { DIR_THERE, DIR_ABSENT, DIR_ASK };
@@ -62,6 +63,10 @@ void dir_touch(struct dir *d, const char *name);
 void dir_forget_node(struct dir *d, const char *name, const struct node *node);
 /* Memory is no longer to be trusted: the next question lists again. */
 void dir_expire(struct dir *d);
+/* The same, and what nobody uses is given back: every name without a node, and the last snapshot. How many bytes of the tally; 0 also while a listing is under
+ * way. What this run made and what takes `made_most` bytes or more stays: a listing of it might not fit. Nobody may be between a listing and the look
+ * at what it brought. */
+size_t dir_shrink(struct dir *d, size_t made_most);
 
 /* What a merge needs to know of nodes, and tells. */
 struct dir_watch {
@@ -72,10 +77,11 @@ struct dir_watch {
 };
 /* Around tree_list: begin gives the stamp for merge, whose `now` is when it began. Every begin is followed by one merge or one dir_list_failed. */
 uint64_t dir_list_begin(struct dir *d);
-int dir_merge(struct dir *d, uint64_t stamp, const struct tree_listing *listing, int64_t now, const struct dir_watch *watch); /* 0 or ENOMEM */
+/* Takes the names that are new out of the listing. 0 or ENOMEM. */
+int dir_merge(struct dir *d, uint64_t stamp, struct tree_listing *listing, int64_t now, const struct dir_watch *watch);
 void dir_list_failed(struct dir *d);
 
-/* The names that are there. NULL: no memory. The caller gives its reference back with dir_names_unref. The last snapshot is also kept for look-ahead. */
+/* The names that are there. NULL: no memory, or the tally has no room. The caller gives its reference back with dir_names_unref. The last snapshot is also kept for look-ahead. */
 struct dir_names *dir_snapshot(struct dir *d);
 void dir_names_unref(struct dir_names *names); /* NULL is legal */
 /* Position of a name in a snapshot; count where it is not there. */

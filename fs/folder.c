@@ -33,10 +33,17 @@ void folder_open(struct call *c)
 static int take_names(struct call *c)
 {
 	struct handle *h = c->handle;
+	struct node_table *nodes = &c->fs->nodes;
 
 	dir_names_unref(h->names);
 	h->names = dir_snapshot(c->node->dir);
-	return h->names ? 0 : ENOMEM;
+	if (!h->names && nodes_shrink(nodes))
+		h->names = dir_snapshot(c->node->dir);
+	if (h->names)
+		return 0;
+	log_path(LOG_ERROR, "mount", c->node->name, "cannot be listed: the memory for names does not hold its %zu entries once more: mount with more --memory",
+		 dir_count(c->node->dir));
+	return ENOMEM;
 }
 
 static void read_listed(struct call *c)

@@ -202,7 +202,7 @@ static void lost(void *arg, struct node *node)
 	load_lost(arg, node);
 }
 
-static int merge(struct fs *f, struct node *folder, uint64_t stamp, const struct tree_listing *listing, int64_t began)
+static int merge(struct fs *f, struct node *folder, uint64_t stamp, struct tree_listing *listing, int64_t began)
 {
 	const struct dir_watch watch = { same, keep, lost, f };
 	bool implied = folder->known && !folder->object;

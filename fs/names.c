@@ -166,7 +166,7 @@ static void made(struct call *c, enum entry_type type, struct object *object)
 		load_take(f, node, object);
 		node->type = type;
 		if (type == ENTRY_FOLDER) {
-			struct dir *empty = dir_new(true, clock_mono_ms());
+			struct dir *empty = dir_new(f->nodes.names, true, clock_mono_ms());
 
 			if (empty) {
 				dir_free(node->dir);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #define ROOT_ID 1u
+#define MADE_SHARE 4u /* a folder that this run made is asked for again only where its listing takes no more of the memory for names */
 
 /* FNV-1a with a final mix: equal paths give equal numbers as long as the mount lives. */
 static uint64_t hash_text(uint64_t h, const char *text)
@@ -64,7 +65,7 @@ static void release(struct node *node)
 	free(node);
 }
 
-static struct node *allocate(const char *name, enum entry_type type)
+static struct node *allocate(const struct node_table *t, const char *name, enum entry_type type)
 {
 	struct node *node = calloc(1, sizeof(*node));
 
@@ -74,19 +75,19 @@ static struct node *allocate(const char *name, enum entry_type type)
 	node->last = &node->first;
 	node->name = strdup(name);
 	if (type == ENTRY_FOLDER)
-		node->dir = dir_new(false, 0);
+		node->dir = dir_new(t->names, false, 0);
 	if (node->name && (type != ENTRY_FOLDER || node->dir))
 		return node;
 	release(node);
 	return NULL;
 }
 
-int nodes_start(struct node_table *t, const struct path_rules *rules, const char *root_path)
+int nodes_start(struct node_table *t, const struct path_rules *rules, struct tally *names, const char *root_path)
 {
-	*t = (struct node_table){ .rules = rules, .last_id = ROOT_ID - 1 };
+	*t = (struct node_table){ .rules = rules, .names = names, .last_id = ROOT_ID - 1 };
 	if (copy_text(t->root_path, sizeof(t->root_path), root_path))
 		return ENAMETOOLONG;
-	t->root = allocate("", ENTRY_FOLDER);
+	t->root = allocate(t, "", ENTRY_FOLDER);
 	if (!t->root)
 		return ENOMEM;
 	t->root->pins = 1;
@@ -182,6 +183,24 @@ void node_review(struct node_table *t, struct node *node)
 	drop_oldest(t);
 }
 
+static size_t shrink_folders(struct node_table *t, size_t made_most)
+{
+	struct node *node, *next;
+	size_t bytes = 0;
+
+	HASH_ITER(hh, t->by_id, node, next)
+		if (node->dir && node->pins == (node == t->root) && !node->busy)
+			bytes += dir_shrink(node->dir, made_most);
+	return bytes;
+}
+
+size_t nodes_shrink(struct node_table *t)
+{
+	size_t bytes = shrink_folders(t, 0);
+
+	return bytes ? bytes : shrink_folders(t, tally_most(t->names) / MADE_SHARE);
+}
+
 struct node *node_pin(struct node *node)
 {
 	if (node)
@@ -208,7 +227,7 @@ void node_forget(struct node_table *t, struct node *node, uint64_t count)
 static struct node *make(struct node_table *t, struct node *parent, const char *name, enum entry_type type)
 {
 	char path[PATH_CAP];
-	struct node *node = node_path(t, parent, path) == 0 ? allocate(name, type) : NULL;
+	struct node *node = node_path(t, parent, path) == 0 ? allocate(t, name, type) : NULL;
 
 	if (!node)
 		return NULL;

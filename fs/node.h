@@ -74,10 +74,11 @@ struct node_table {
 	uint64_t last_id;
 	char root_path[PATH_CAP];
 	const struct path_rules *rules;
+	struct tally *names; /* NULL: not counted */
 };
 
-/* Makes the root, a folder at this path of the vault. rules are borrowed. ENOMEM. */
-int nodes_start(struct node_table *t, const struct path_rules *rules, const char *root_path);
+/* Makes the root, a folder at this path of the vault. rules are borrowed, and names, which counts what folders remember. ENOMEM. */
+int nodes_start(struct node_table *t, const struct path_rules *rules, struct tally *names, const char *root_path);
 void nodes_stop(struct node_table *t); /* frees every node, whoever still uses it */
 
 /* NULL: there is none. */
@@ -91,6 +92,9 @@ struct node *node_make_special(struct node_table *t, struct node *parent, const 
 struct node *node_pin(struct node *node); /* NULL is legal */
 void node_unpin(struct node_table *t, struct node *node); /* NULL is legal; may free */
 void node_forget(struct node_table *t, struct node *node, uint64_t count); /* may free */
+/* Names are short of memory: forgets what folders that nobody is in remember, first those that can be asked for again at little cost. How many
+ * bytes that gave back. */
+size_t nodes_shrink(struct node_table *t);
 /* To be called when content, unsettled attributes or the queue went away: may free. */
 void node_review(struct node_table *t, struct node *node);
 

@@ -121,7 +121,7 @@ uint64_t options_cgroup_limit(void)
 	return least;
 }
 
-/* Outside the slabs: code, threads, connections' buffers, tables of names. Measured as the resident size of a mount that has done a whole Job,
+/* Outside the slabs: code, threads, connections' buffers, inodes. Measured as the resident size of a mount that has done a whole Job,
  * less its slabs. */
 #define FIXED_BYTES (16ull << 20)
 #define DEFAULT_BYTES (256ull << 20)

@@ -108,7 +108,7 @@ static bool memory_is_short(struct fs *f)
 
 	slabs_stats(vault_slabs(f->vault), &s);
 	taken = s.used[SLAB_WRITE];
-	for (int side = SLAB_READ; side <= SLAB_COMMIT; side++)
+	for (int side = SLAB_WRITE + 1; side < SLAB_SIDES; side++)
 		taken += s.used[side] > s.floor[side] ? s.used[side] : s.floor[side];
 	return taken + f->max_write / SLAB_BYTES + 1 >= s.total;
 }

@@ -86,6 +86,7 @@ static void add_memory(struct fs *f, cJSON *to)
 	add_number(memory, "writing", (uint64_t)s.used[SLAB_WRITE] * SLAB_BYTES);
 	add_number(memory, "reading", (uint64_t)s.used[SLAB_READ] * SLAB_BYTES);
 	add_number(memory, "committing", (uint64_t)s.used[SLAB_COMMIT] * SLAB_BYTES);
+	add_number(memory, "names", (uint64_t)s.used[SLAB_NAMES] * SLAB_BYTES);
 	add_number(memory, "peak", (uint64_t)s.peak * SLAB_BYTES);
 }
 

@@ -81,7 +81,12 @@ static void look_by_listing(struct vault *v, struct group g)
 	AUTO(pages_free) struct pages pages = { .v = v, .prefix = prefix, .delimiter = '/' };
 	int rc = prefix ? 0 : ENOMEM;
 
-	while (!rc && g.count && pages_left(&pages)) { /* behind the last page nothing stands */
+	for (size_t asked = 0, most = g.count; !rc && g.count && pages_left(&pages); asked++) { /* behind the last page nothing stands */
+		if (asked == most) { /* a folder of many others: from here on one request a key costs less */
+			look_at_each(v, g);
+			return;
+		}
+
 		struct store_call call = { .timeout_ms = v->config.meta_timeout_ms };
 		struct store_page page;
 
@@ -89,6 +94,7 @@ static void look_by_listing(struct vault *v, struct group g)
 
 		size_t done = rc ? 0 : match(g, &page);
 
+		pages.found += page.count;
 		g.wants += done;
 		g.count -= done;
 		store_page_free(&page);

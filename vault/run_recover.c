@@ -22,6 +22,7 @@
 
 #define ABORT_TRIES 5u
 #define ABORT_WAIT_MS 50 /* doubled with each try: a part under way may land after the abort */
+#define ROUND_MS (10 * 60 * 1000) /* of a round that nobody limits: the next one goes on */
 #define STAGED_PAGES 1000u /* of staging objects removed in one round */
 #define MENDED_LOOKS 64u /* failed paths looked at in one round */
 
@@ -29,7 +30,7 @@
 struct round {
 	struct vault *v;
 	struct store_call *user; /* may be NULL */
-	int64_t deadline_ms;     /* clock_mono_ms; INT64_MAX: none */
+	int64_t deadline_ms;     /* clock_mono_ms */
 	int64_t server_now;      /* seconds, as the listing said */
 };
 
@@ -44,14 +45,11 @@ struct case_file {
 static struct store_call next_call(const struct round *round)
 {
 	struct store_call call = { .timeout_ms = round->v->config.meta_timeout_ms };
+	int64_t left = round->deadline_ms - clock_mono_ms();
 
 	if (round->user)
 		call.cancel = round->user->cancel;
-	if (round->deadline_ms != INT64_MAX) {
-		int64_t left = round->deadline_ms - clock_mono_ms();
-
-		call.timeout_ms = left < 1 ? 1 : left < (int64_t)call.timeout_ms ? (uint32_t)left : call.timeout_ms;
-	}
+	call.timeout_ms = left < 1 ? 1 : left < (int64_t)call.timeout_ms ? (uint32_t)left : call.timeout_ms;
 	return call;
 }
 
@@ -410,7 +408,9 @@ static int for_pages(struct round *round, const char *prefix, int (*each)(struct
 		round->server_now = call.server_date ? call.server_date : clock_wall_s(); /* a local folder has this machine's clock */
 		if (!rc)
 			rc = each(round, &page);
+		pages.found += page.count;
 		store_page_free(&page);
+		run_tick(round->v);
 	}
 	return rc;
 }
@@ -445,7 +445,7 @@ static int recover_tenants(struct round *round, const struct store_page *page)
 
 int run_recover(struct vault *v, const char *tenant, struct store_call *call)
 {
-	struct round round = { .v = v, .user = call, .deadline_ms = INT64_MAX };
+	struct round round = { .v = v, .user = call, .deadline_ms = clock_mono_ms() + ROUND_MS };
 	char prefix[PATH_CAP];
 
 	if (v->config.read_only)

@@ -22,13 +22,21 @@ struct listing {
 	size_t cap;         /* entries allocated */
 };
 
+static void entry_free(struct tree_entry *e)
+{
+	free(e->name);
+	free(e->etag);
+}
+
 void tree_listing_free(struct tree_listing *l)
 {
 	if (!l)
 		return;
 	for (size_t i = 0; i < l->count; i++)
-		free(l->entries[i].name);
+		entry_free(&l->entries[i]);
 	free(l->entries);
+	tally_trim(l->counted);
+	tally_sub(l->tally, l->counted);
 	*l = (struct tree_listing){ 0 };
 }
 
@@ -60,24 +68,40 @@ static bool shown(const struct listing *l, const struct store_object *object, co
 	return !removal_hides(l->v, object->key); /* of a folder: its marker, removed because nothing is left in it */
 }
 
+/* Before it is allocated. */
+static int count_in(struct listing *l, const char *name, const char *etag)
+{
+	size_t bytes = sizeof(struct tree_entry) + tally_block(strlen(name) + 1) + tally_block(strlen(etag) + 1) + TREE_LATER;
+	int rc = tally_add(l->out->tally, bytes);
+
+	l->out->counted += rc ? 0 : bytes;
+	return rc;
+}
+
 static int take_object(struct listing *l, const struct store_object *object)
 {
 	const char *rest = object->key + strlen(l->key);
 	AUTO_FREE char *name = strndup(rest, strlen(rest) - (object->prefix ? 1 : 0));
-	struct tree_entry *e = add_entry(l);
+	struct tree_entry *e;
 
-	if (!name || !e)
+	if (!name)
 		return ENOMEM;
 	if (!shown(l, object, name))
 		return 0;
-	*e = (struct tree_entry){ .name = name, .folder = object->prefix };
+	if (count_in(l, name, object->etag))
+		return ENOBUFS;
+	e = add_entry(l);
+	if (!e)
+		return ENOMEM;
+	*e = (struct tree_entry){ .name = name, .etag = strdup(object->etag), .folder = object->prefix };
 	name = NULL;
 	l->out->count++;
+	if (!e->etag)
+		return ENOMEM;
 	if (e->folder)
 		return 0;
 	e->length = e->size = object->size;
 	e->modified = object->modified;
-	copy_text(e->etag, sizeof(e->etag), object->etag);
 	if (plain_size_of(object->size, &e->size))
 		e->size = object->size;
 	return 0;
@@ -123,7 +147,7 @@ static void tidy(struct listing *l)
 		}
 		log_path(LOG_WARN, "tree", e[i].name, "is both a file and a folder in \"%s\": only the folder is shown; move one of them away in the bucket",
 			 l->path);
-		free(e[i].name);
+		entry_free(&e[i]);
 	}
 	l->out->count = kept;
 }
@@ -140,8 +164,12 @@ static int list_pages(struct listing *l, struct store_call *call)
 			return rc;
 		rc = take_page(l, &page);
 		store_page_free(&page);
+		if (rc == ENOBUFS)
+			return store_fail(call, ENOMEM, l->key, "the folder has more than %zu entries, and the memory for names does not hold them: mount with more --memory",
+					  l->out->count);
 		if (rc)
 			return store_fail(call, rc, l->key, "out of memory");
+		pages.found = l->out->count;
 	}
 	return 0;
 }
@@ -152,7 +180,7 @@ int tree_list(struct vault *v, const char *path, struct tree_listing *out, struc
 	struct store_call call = call_like(user, v->config.meta_timeout_ms);
 	int rc = path_key(&v->rules, l.key, path, true);
 
-	*out = (struct tree_listing){ 0 };
+	*out = (struct tree_listing){ .tally = v->names };
 	if (rc)
 		return rc;
 	removals_look_begin(v);

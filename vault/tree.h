@@ -11,7 +11,7 @@ struct tree_entry {
 	bool folder;
 	uint64_t length;            /* bytes in the bucket; folders: 0 */
 	uint64_t size;              /* plain bytes if it is ours; length where no file of ours can have that length */
-	char etag[STORE_ETAG_MAX];
+	char *etag;
 	int64_t modified;
 };
 
@@ -21,9 +21,14 @@ struct tree_listing {
 	bool marker;                /* the folder has its marker (or is the root) */
 	bool exists;                /* marker, or at least one entry */
 	char marker_etag[STORE_ETAG_MAX];
+	struct tally *tally;        /* where it is counted; the entries' memory and TREE_LATER each */
+	size_t counted;             /* bytes */
 };
+/* An entry costs so much more in the memory of the folder that takes its name over (fs/dir.h), and is counted from the start: what could be listed can
+ * be remembered. Checked there. */
+#define TREE_LATER 136u
 
-/* The direct children of a folder, all pages. Removals that wait are left out. .pishop is left out of the root. ENOENT is never given:
+/* The direct children of a folder, all pages. ENOMEM: more than the memory for names holds (vault_names); the log says so. Removals that wait are left out. .pishop is left out of the root. ENOENT is never given:
  * look at `exists`. */
 int tree_list(struct vault *v, const char *path, struct tree_listing *out, struct store_call *call);
 void tree_listing_free(struct tree_listing *l);

@@ -18,6 +18,8 @@
  *   commit  P + 1                 a part is built, and one chunk beside it
  *   read    max(32, T / 4)        2 MiB at least, so that reading always goes on
  *   write   min(2P, what is left) one part fills while one is sent
+ *   names   3T / 16, or less down to T / 8 where no more is left; of which the readers give half of theirs where nothing is. Up to T / 4 while others do
+ *           not want it
  * What is then left goes to whoever asks first. At the least memory, 24 MiB, and 8 MiB parts: T = 384 = 129 + 96 + 159.
  * Refused: memory in which a part and a chunk for the writers, too, find no place beside commit and read. */
 #define READ_FLOOR_MIN 32u
@@ -72,6 +74,7 @@ static void vault_release(struct vault *v)
 		runs_stop(v);
 	removals_stop(v);
 	object_cache_stop(v);
+	tally_free(v->names);
 	slabs_free(v->slabs);
 	keyring_free(v->keys);
 	store_free(v->store);
@@ -92,11 +95,20 @@ static int share_memory(struct vault *v)
 	    total > UINT32_MAX || commit + read + part + 1 > total)
 		return EINVAL;
 
-	uint64_t write = min_u64(2 * part, total - commit - read);
-	const uint32_t floor[SLAB_SIDES] = { [SLAB_WRITE] = (uint32_t)write, [SLAB_READ] = (uint32_t)read, [SLAB_COMMIT] = (uint32_t)commit };
+	uint64_t write = min_u64(2 * part, total - commit - read), left = total - commit - read - write;
+	uint64_t names = min_u64(total / 16 * 3, max_u64(total / 8, left));
+
+	if (names > left)
+		read = max_u64(READ_FLOOR_MIN, read - names);
+	names = min_u64(names, total - commit - read - write);
+
+	const uint32_t floor[SLAB_SIDES] = {
+		[SLAB_WRITE] = (uint32_t)write, [SLAB_READ] = (uint32_t)read, [SLAB_COMMIT] = (uint32_t)commit, [SLAB_NAMES] = (uint32_t)names,
+	};
 
 	v->slabs = slabs_new((uint32_t)total, floor);
-	return v->slabs ? 0 : ENOMEM;
+	v->names = v->slabs ? tally_new(v->slabs, SLAB_NAMES, (uint32_t)max_u64(names, total / 4)) : NULL;
+	return v->names ? 0 : ENOMEM;
 }
 
 /* What needs no network. */
@@ -326,6 +338,11 @@ struct keyring *vault_keys(struct vault *v)
 struct slabs *vault_slabs(struct vault *v)
 {
 	return v->slabs;
+}
+
+struct tally *vault_names(struct vault *v)
+{
+	return v->names;
 }
 
 const struct path_rules *vault_rules(struct vault *v)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/pool.h"
-#include "base/slab.h"
+#include "base/tally.h"
 #include "crypto/keyring.h"
 #include "s3/store.h"
 #include "vault/path.h"
@@ -53,6 +53,7 @@ int vault_close(struct vault *v);
 struct store *vault_store(struct vault *v);
 struct keyring *vault_keys(struct vault *v);
 struct slabs *vault_slabs(struct vault *v);
+struct tally *vault_names(struct vault *v); /* what listings, and the folders that remember them, take */
 const struct path_rules *vault_rules(struct vault *v);
 const struct vault_config *vault_settings(struct vault *v);
 struct pool *vault_commit_pool(struct vault *v); /* jobs that may wait for a whole commit */

@@ -17,6 +17,7 @@ struct vault {
 	struct store *store;
 	struct keyring *keys;
 	struct slabs *slabs;
+	struct tally *names;
 	struct pool *commit_pool, *upload_pool;
 	uint8_t writer_id[16];
 	atomic_bool odd_etags;      /* the store's ETags of joined parts are of its own kind, and that was logged */

@@ -36,7 +36,7 @@ static int setup(void **state)
 {
 	memset(nodes, 0, sizeof(nodes));
 	lost_count = 0;
-	*state = dir_new(false, 0);
+	*state = dir_new(NULL, false, 0);
 	return *state == NULL;
 }
 
@@ -59,10 +59,10 @@ static void listing_of(const char *names, struct tree_listing *out)
 		char *colon = strchr(texts[out->count], ':');
 
 		names += used;
-		*e = (struct tree_entry){ .name = texts[out->count], .length = 1000, .size = 200, .modified = 7 };
-		copy_text(e->etag, sizeof(e->etag), colon + 1);
+		*e = (struct tree_entry){ .etag = colon + 1, .length = 1000, .size = 200, .modified = 7 };
 		e->folder = colon[-1] == '/';
 		colon[e->folder ? -1 : 0] = '\0';
+		e->name = strdup(texts[out->count]); /* the merge takes it, or leaves it */
 		out->count++;
 	}
 }
@@ -73,6 +73,8 @@ static void merge(struct dir *d, uint64_t stamp, const char *names, int64_t now)
 
 	listing_of(names, &l);
 	assert_int_equal(dir_merge(d, stamp, &l, now, &watch), 0);
+	for (size_t i = 0; i < l.count; i++)
+		free(l.entries[i].name);
 }
 
 static enum dir_answer find(struct dir *d, const char *name, int64_t now)
@@ -101,7 +103,7 @@ static void unknown_until_listed(void **state)
 /* Single names are known without limit; whether there are others, which another mount may have written, only for a while. */
 static void made_is_known_without_limit(void **state)
 {
-	struct dir *d = dir_new(true, 1000);
+	struct dir *d = dir_new(NULL, true, 1000);
 
 	(void)state;
 	assert_true(dir_fresh(d, 1000 + DIR_FRESH_MS - 1));
@@ -206,7 +208,6 @@ static void forgetting_a_node_keeps_the_name(void **state)
 	assert_null(e->node);
 	assert_int_equal(find(d, "a", 1000), DIR_THERE);
 	dir_touch(d, "a");
-	assert_null(e->etag);
 	assert_int_equal(e->length, 0);
 }
 
@@ -284,6 +285,74 @@ static void not_ahead_at_random(void **state)
 	assert_null(dir_ahead(d, "n025", &from, &to));
 }
 
+/* ---- memory */
+
+static void shrinks_to_what_is_in_use(void **state)
+{
+	struct dir *d = *state;
+	struct dir_entry *e;
+	uint64_t stamp;
+
+	merge(d, dir_list_begin(d), "a:x b/:y c:z", 1000);
+	dir_find(d, "b", 1000, &e);
+	e->node = &nodes[0];
+	nodes[0].name = (char[]){ "y" };
+	stamp = dir_list_begin(d);
+	assert_int_equal(dir_shrink(d, SIZE_MAX), 0); /* what it brings would be compared with nothing */
+	merge(d, stamp, "a:x b/:y c:z", 1001);
+	assert_true(dir_shrink(d, 0) > 2 * sizeof(struct dir_entry));
+	assert_int_equal(dir_count(d), 1);
+	assert_int_equal(find(d, "b", 1002), DIR_ASK);
+	assert_int_equal(find(d, "a", 1002), DIR_ASK); /* never absent */
+	assert_false(dir_fresh(d, 1002));
+	assert_int_equal(dir_shrink(d, 0), 0);
+}
+
+static void what_was_made_here_stays_where_it_is_large(void **state)
+{
+	struct dir *d = dir_new(NULL, true, 1000);
+
+	(void)state;
+	put_many(d, 10);
+	assert_int_equal(dir_shrink(d, 0), 0);
+	assert_int_equal(dir_shrink(d, 10 * sizeof(struct dir_entry)), 0);
+	assert_int_equal(find(d, "n001", 2000), DIR_THERE);
+	assert_true(dir_shrink(d, 1u << 20) > 0);
+	assert_int_equal(find(d, "n001", 2000), DIR_ASK);
+	dir_free(d);
+}
+
+/* Everything that is counted is given back, and a snapshot for which there is no room is none. */
+static void counts_what_it_holds(void **state)
+{
+	const uint32_t floors[SLAB_SIDES] = { 0 };
+	struct slabs *s = slabs_new(2, floors);
+	struct tally *t = tally_new(s, SLAB_NAMES, 2);
+	struct dir *d = dir_new(t, true, 1000);
+	struct dir_names *n;
+	size_t before;
+
+	(void)state;
+	put_many(d, 500);
+	before = tally_bytes(t);
+	assert_true(before >= 500 * (sizeof(struct dir_entry) + 32));
+	n = dir_snapshot(d);
+	assert_non_null(n);
+	assert_true(tally_bytes(t) >= before + 500 * sizeof(struct dir_name));
+	dir_expire(d);
+	dir_names_unref(n);
+	assert_int_equal(tally_bytes(t), before);
+	tally_force(t, 30000);
+	assert_null(dir_snapshot(d));
+	tally_sub(t, 30000);
+	dir_drop(d, "n001");
+	assert_true(tally_bytes(t) < before);
+	dir_free(d);
+	assert_int_equal(tally_bytes(t), 0);
+	tally_free(t);
+	slabs_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +366,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(snapshots_are_sorted_and_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(looking_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_ahead_at_random, setup, teardown),
+		cmocka_unit_test_setup_teardown(shrinks_to_what_is_in_use, setup, teardown),
+		cmocka_unit_test(what_was_made_here_stays_where_it_is_large),
+		cmocka_unit_test(counts_what_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -315,6 +315,52 @@ static void folder_in_the_place_of_a_file(void **state)
 	assert_false(drive_stands(d, KEY("n/")));
 }
 
+static void fill(struct drive *d, const char *folder, int count)
+{
+	char key[64];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof(key), "backups/t/%s/f%03d", folder, i);
+		kit_raw_put(d->kit.bucket, key, "x", 1);
+	}
+}
+
+/* Where names are short of memory, folders that nobody is in are forgotten before one that is asked for is refused; what was forgotten is there when it is
+ * asked for again. */
+static void folders_make_room_for_each_other(void **state)
+{
+	struct drive *d = *state;
+	struct answer a;
+	struct tally *names = vault_names(d->kit.v);
+	const size_t left = 8000;
+	size_t others;
+	uint64_t x, y, z, before;
+
+	fill(d, "x", 60);
+	fill(d, "y", 60);
+	fill(d, "z", 400);
+	x = drive_id(d, DRIVE_ROOT, "x");
+	y = drive_id(d, DRIVE_ROOT, "y");
+	z = drive_id(d, DRIVE_ROOT, "z");
+	drive_list(d, x, false, &a);
+	assert_int_equal(a.error, 0);
+	others = tally_most(names) - tally_bytes(names) - left;
+	tally_force(names, others);
+	drive_list(d, y, false, &a); /* 60 times 264 bytes */
+	assert_int_equal(a.error, 0);
+	before = lists(d);
+	assert_true(drive_exists(d, x, "f000"));
+	assert_false(drive_exists(d, x, "absent"));
+	assert_int_equal(lists(d) - before, 6); /* pages of ten, once */
+	drive_list(d, z, false, &a);
+	assert_int_equal(a.error, ENOMEM);
+	drive_list(d, x, false, &a);
+	assert_int_equal(a.error, 0);
+	assert_int_equal(drive_put(d, x, "new", "text"), 0); /* what is made here is never refused */
+	assert_true(drive_exists(d, x, "new"));
+	tally_sub(names, others);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, drive_setup, drive_teardown)
 
 int main(void)
@@ -335,6 +381,7 @@ int main(void)
 		TEST(group_of_the_folder),
 		TEST(implied_folders),
 		TEST(folder_in_the_place_of_a_file),
+		TEST(folders_make_room_for_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,13 +16,13 @@ static struct node_table table;
 static int setup(void **state)
 {
 	(void)state;
-	return nodes_start(&table, &rules, "acme");
+	return nodes_start(&table, &rules, NULL, "acme");
 }
 
 static int setup_tenants(void **state)
 {
 	(void)state;
-	return nodes_start(&table, &rules, "");
+	return nodes_start(&table, &rules, NULL, "");
 }
 
 static int teardown(void **state)

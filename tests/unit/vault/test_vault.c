@@ -419,7 +419,8 @@ static void memory_that_does_not_fit(void **state)
 	slabs_stats(vault_slabs(k->v), &stats);
 	assert_int_equal(stats.total, 384);
 	assert_int_equal(stats.floor[SLAB_COMMIT], 129);
-	assert_int_equal(stats.floor[SLAB_READ], 96);
+	assert_int_equal(stats.floor[SLAB_READ], 48);
+	assert_int_equal(stats.floor[SLAB_NAMES], 48);
 	assert_int_equal(stats.floor[SLAB_WRITE], 159);
 	kit_close(k);
 	config.memory = 256u << 20;
@@ -427,6 +428,7 @@ static void memory_that_does_not_fit(void **state)
 	slabs_stats(vault_slabs(k->v), &stats);
 	assert_int_equal(stats.floor[SLAB_COMMIT], 129);
 	assert_int_equal(stats.floor[SLAB_READ], 1024);
+	assert_int_equal(stats.floor[SLAB_NAMES], 768);
 	assert_int_equal(stats.floor[SLAB_WRITE], 256);
 	kit_close(k);
 }
