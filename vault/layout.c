@@ -219,3 +219,23 @@ enum vault_failure layout_check(struct opening *open)
 	log_path(LOG_WARN, "layout", key, "there is no marker: nothing was ever written here by this program");
 	return VAULT_OK;
 }
+
+/* Asks as tree.c does, with the same prefix: the policy of a tenant's key may allow that one only. */
+enum vault_failure list_check(struct opening *open)
+{
+	struct vault *v = open->v;
+	struct store_call call = opening_call(open);
+	struct store_page page = { 0 };
+	char key[PATH_CAP];
+	int rc = path_key(&v->rules, key, v->config.tenant ? v->config.tenant : "", true);
+
+	if (rc)
+		return opening_refused(open, VAULT_OTHER, "", "the tenant's name does not fit: %s", strerror(rc));
+	rc = v->store->ops->list(v->store, key, '/', NULL, 1, &page, &call);
+	store_page_free(&page);
+	if (rc == EACCES)
+		return opening_refused(open, VAULT_CREDENTIALS, key,
+				       "this may not be listed: the policy of this access key must allow s3:ListBucket on the bucket, for this prefix at least; or, "
+				       "of a local folder, its mode");
+	return rc ? opening_failed(open, rc, &call, key, "listing") : VAULT_OK;
+}

@@ -26,3 +26,5 @@ void opening_key(const struct opening *open, char out[PATH_CAP], const char *nam
 enum vault_failure layout_check(struct opening *open);
 /* key_check.c: the key is the one that wrote here. */
 enum vault_failure key_check(struct opening *open);
+/* layout.c: the folder that the mount will show may be listed. Without that right, every name would be refused after a good start. */
+enum vault_failure list_check(struct opening *open);

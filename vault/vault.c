@@ -223,7 +223,7 @@ enum vault_failure opening_failed(struct opening *open, int rc, const struct sto
 		{ EREMOTEIO, VAULT_UNREACHABLE, "the store itself is failing: look at its log" },
 		{ EAGAIN, VAULT_UNREACHABLE, "the store is overloaded: try again later" },
 		{ EKEYREJECTED, VAULT_CREDENTIALS, "check access key and secret key" },
-		{ EACCES, VAULT_CREDENTIALS, "check the policy of this access key: it must list the bucket, and read under the prefix" },
+		{ EACCES, VAULT_CREDENTIALS, "check the policy of this access key: it must allow s3:ListBucket on the bucket and s3:GetObject under the prefix" },
 		{ ENOTRECOVERABLE, VAULT_CREDENTIALS, "set this machine's clock" },
 		{ ENODEV, VAULT_NO_BUCKET, "check the bucket's name, or create it" },
 		{ EBADMSG, VAULT_OTHER, "check that the endpoint is an S3 server" },
@@ -266,6 +266,8 @@ static enum vault_failure open_checks(struct opening *open)
 
 	if (why == VAULT_OK)
 		why = key_check(open);
+	if (why == VAULT_OK)
+		why = list_check(open);
 	if (why != VAULT_OK || v->config.read_only)
 		return why;
 

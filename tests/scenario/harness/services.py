@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real servers. Each scenario starts its own; all end with the scenario's process namespace."""
+import json
 import os
 import signal
 import socket
@@ -92,6 +93,15 @@ class MinIO(Service):
             return super().ready() and urllib.request.urlopen(f"{self.url}/minio/health/ready", timeout=2).status == 200
         except OSError:
             return False
+
+    def restricted(self, *statements):
+        """The environment of credentials that may do only what these (actions, resources, conditions) allow, for an hour."""
+        import boto3
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": resources, **({"Condition": conditions} if conditions else {})}
+                                                         for actions, resources, conditions in statements]}
+        sts = boto3.client("sts", endpoint_url=self.url, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name="us-east-1")
+        got = sts.assume_role(RoleArn="arn:aws:iam::1:role/tests", RoleSessionName="tests", Policy=json.dumps(policy))["Credentials"]
+        return {"MINIO_ACCESS_KEY": got["AccessKeyId"], "MINIO_SECRET_KEY": got["SecretAccessKey"], "AWS_SESSION_TOKEN": got["SessionToken"]}
 
     def requests(self):
         """{api: how many S3 requests so far}, as the server counts them."""

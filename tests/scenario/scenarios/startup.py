@@ -72,6 +72,27 @@ def wrong_credentials(fx):
 
 
 @scenario(stores=(S3,), mounted=False)
+def policy_without_list(fx):
+    """A policy that forgot s3:ListBucket: exit code 4 with the permission and the bucket named, not a mount where all is refused. One that
+    allows it below the tenant's prefix only is enough for that tenant's mount."""
+    objects = (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["arn:aws:s3:::backup/*"], {})
+    below = (["s3:ListBucket"], ["arn:aws:s3:::backup"], {"StringLike": {"s3:prefix": ["backups/acme/*"]}})
+    raw = {"BACKUP_ENCRYPTION_KEY": "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}
+    fx.mount(env=raw)
+    fx.sh("echo kept >file")
+    fx.unmount()
+    none = {**raw, **fx.minio.restricted(objects)}
+    refused(fx, REFUSED, "s3:ListBucket", "s3://backup", "backups/acme/", **none)
+    refused(fx, REFUSED, "s3:ListBucket", "s3://backup", options=["--read-only"], **none)
+    tenant = {**raw, **fx.minio.restricted(objects, below)}
+    fx.mount(env=tenant)
+    expect_equal(fx.sh("cat file; ls; echo more >other; cat other"), "kept\nfile\nmore\n", "the tenant's folder")
+    fx.unmount()
+    fx.mount("--read-only", env=tenant)
+    expect_equal(fx.sh("cat file other"), "kept\nmore\n", "the tenant's folder")
+
+
+@scenario(stores=(S3,), mounted=False)
 def missing_bucket(fx):
     """A bucket that does not exist: exit code 5, the bucket named."""
     refused(fx, NO_BUCKET, "no-such-bucket", location="s3://no-such-bucket")

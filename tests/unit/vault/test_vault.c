@@ -325,6 +325,28 @@ static void credentials_for_one_tenant(void **state)
 	kit_close(k);
 }
 
+/* A key that may read and write, but not list, would give a mount in which every name is refused. What is asked is what the mount will list. */
+static void credentials_that_may_not_list(void **state)
+{
+	struct kit *k = *state;
+	struct vault_config config = kit_config();
+
+	kit_open(k, &config, KIT_KEY);
+	kit_close(k);
+	for (int i = 0; i < 4; i++) {
+		config.read_only = i & 1;
+		config.tenant = i & 2 ? "acme" : NULL;
+		kit_prepare(k);
+		kit_fault(k, STORE_LIST, NULL, 0, 0, FAULT_FAIL, EACCES);
+		expect(k, &config, KIT_KEY, VAULT_CREDENTIALS, "s3:ListBucket");
+		assert_non_null(strstr(k->error, config.tenant ? "memory: backups/acme/: " : "memory: backups/: "));
+		kit_prepare(k);
+		kit_fault(k, STORE_LIST, "backups/.pishop", 0, 0, FAULT_FAIL, EACCES); /* of no matter for reading and writing */
+		expect(k, &config, KIT_KEY, VAULT_OK, NULL);
+		kit_close(k);
+	}
+}
+
 struct race {
 	struct kit *k;
 	const char *key, *text;
@@ -570,7 +592,7 @@ int main(void)
 		BUCKET_TEST(first_and_later_starts), BUCKET_TEST(passphrase_starts), BUCKET_TEST(wrong_raw_key), BUCKET_TEST(damaged_key_object),
 		BUCKET_TEST(swapped_key_object), BUCKET_TEST(distinct_failures), BUCKET_TEST(markers), BUCKET_TEST(prefixes_inside_one_another),
 		BUCKET_TEST(the_bare_bucket), BUCKET_TEST(read_only_leaves_nothing), BUCKET_TEST(credentials_that_may_not_write),
-		BUCKET_TEST(credentials_for_one_tenant), BUCKET_TEST(two_first_mounts_at_once), BUCKET_TEST(lost_replies_at_the_first_start),
+		BUCKET_TEST(credentials_for_one_tenant), BUCKET_TEST(credentials_that_may_not_list), BUCKET_TEST(two_first_mounts_at_once), BUCKET_TEST(lost_replies_at_the_first_start),
 		BUCKET_TEST(stores_without_conditions), BUCKET_TEST(memory_that_does_not_fit), BUCKET_TEST(start_timeout_is_kept), BUCKET_TEST(requests_end_with_the_start),
 		BUCKET_TEST(accessors), BUCKET_TEST(close_tells_what_did_not_arrive),
 	};
