@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/buf.h"
 #include "base/conf_private.h"
 #include "base/log.h"
+#include "base/textfile.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void auto_close(int *fd)
@@ -17,56 +16,21 @@ static void auto_close(int *fd)
 		close(*fd);
 }
 
-/* The whole of fd into out, terminated; EFBIG over CONF_FILE_MAX, EILSEQ with a NUL in it (the rest would be lost in a C text). */
-static int read_all(int fd, struct buf *out)
-{
-	char piece[4096];
-	ssize_t n;
-	int rc = 0;
-
-	while (!rc && (n = read(fd, piece, sizeof(piece)))) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		rc = n < 0 ? errno : buf_put(out, piece, (size_t)n);
-	}
-	explicit_bzero(piece, sizeof(piece));
-	if (rc == ENOBUFS || (!rc && out->len > CONF_FILE_MAX))
-		return EFBIG;
-	if (rc)
-		return rc;
-	if (out->len && memchr(out->data, 0, out->len))
-		return EILSEQ;
-	return buf_text(out) ? 0 : ENOMEM;
-}
-
-static const char *reason(int rc)
-{
-	switch (rc) {
-	case EFBIG:
-		return "larger than 64 KiB";
-	case EILSEQ:
-		return "holds a NUL byte, so it is no text";
-	default:
-		return strerror(rc);
-	}
-}
-
 /* One secret, where the folder has it. */
 static int read_secret(struct conf *c, size_t index, int folder_fd, const char *folder)
 {
 	const struct conf_option *o = &c->options[index];
-	AUTO(auto_close) int fd = openat(folder_fd, o->secret_file, O_RDONLY | O_CLOEXEC);
 	AUTO(buf_free) struct buf text;
-	char place[PATH_MAX];
+	char place[PATH_MAX], why[64];
 	int rc;
 
-	buf_init_secret(&text, CONF_FILE_MAX + 1); /* buf_text wants one byte more */
-	if (fd < 0 && errno == ENOENT)
+	buf_init_secret(&text, CONF_FILE_MAX + 1);
+	rc = textfile_read(folder_fd, o->secret_file, CONF_FILE_MAX, &text, NULL);
+	if (rc == ENOENT)
 		return 0;
 	snprintf(place, sizeof(place), "secret file %s/%s", folder, o->secret_file);
-	rc = fd < 0 ? errno : read_all(fd, &text);
 	if (rc)
-		return conf_fail(c, rc, "%s (%s): %s", o->name, place, reason(rc));
+		return conf_fail(c, rc, "%s (%s): %s", o->name, place, textfile_reason(rc, CONF_FILE_MAX, why));
 	if (text.len && text.data[text.len - 1] == '\n')
 		text.data[--text.len] = '\0';
 	if (!text.len)
@@ -225,17 +189,16 @@ int conf_read_ini(struct conf *c, const char *path, bool may_be_absent)
 	AUTO_FREE char *seen = calloc(c->count + 1, 1);
 	AUTO(buf_free) struct buf text;
 	struct stat st;
+	char why[64];
 
 	buf_init_secret(&text, CONF_FILE_MAX + 1);
-	AUTO(auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 && errno == ENOENT && may_be_absent)
+	int rc = textfile_read(AT_FDCWD, path, CONF_FILE_MAX, &text, &st);
+
+	if (rc == ENOENT && may_be_absent)
 		return 0;
-
-	int rc = fd < 0 || fstat(fd, &st) ? errno : read_all(fd, &text);
-
 	if (rc)
-		return conf_fail(c, rc, "configuration file %s: %s", path, reason(rc));
+		return conf_fail(c, rc, "configuration file %s: %s", path, textfile_reason(rc, CONF_FILE_MAX, why));
 	if (!seen)
 		return conf_fail(c, ENOMEM, "out of memory");
 

@@ -69,12 +69,14 @@ static int open_log(struct program *p)
 	if (!file)
 		return 0;
 
-	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
 	if (fd < 0) {
-		snprintf(p->error, sizeof(p->error), "%s: %s: %s", conf_where(p->conf, "log-file"), file, strerror(errno));
+		snprintf(p->error, sizeof(p->error), "%s: %s: %s", conf_where(p->conf, "log-file"), file,
+			 errno == ENXIO ? "a FIFO that nobody reads, or a socket; give a regular file" : strerror(errno));
 		return EINVAL;
 	}
+	fcntl(fd, F_SETFL, O_APPEND); /* only the open must not wait */
 	dup2(fd, STDERR_FILENO);
 	close(fd);
 	return 0;

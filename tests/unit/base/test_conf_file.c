@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -197,6 +199,35 @@ static void ini_that_is_no_text(void **state)
 	assert_int_equal(load_with(&c, error, LIST(flag), NULL), EISDIR);
 }
 
+/* Nothing that is not a file may hold up the start or be read as settings. */
+static void only_regular_files(void **state)
+{
+	static const char *const names[] = { "fifo", "socket", "null" };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char error[512], flag[128], path[128], null[128];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct conf *c;
+
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/socket", dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	snprintf(null, sizeof(null), "%s/null", dir);
+	assert_int_equal(symlink("/dev/null", null), 0);
+	snprintf(path, sizeof(path), "%s/secret-key", dir);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(flag, sizeof(flag), "--config=%s/%s", dir, names[i]);
+		assert_int_equal(load_with(&c, error, LIST(flag), NULL), ENOTSUP);
+		assert_non_null(strstr(error, names[i]));
+		assert_non_null(strstr(error, "a FIFO, socket or device; it must be a regular file"));
+		assert_int_equal(symlink(names[i], path), 0);
+		assert_int_equal(load_secrets(&c, error), ENOTSUP);
+		assert_non_null(strstr(error, "/secret-key): a FIFO, socket or device; it must be a regular file"));
+		unlink(path);
+	}
+	close(fd);
+}
+
 static void files_that_the_caller_names(void **state)
 {
 	AUTO(auto_conf_free) struct conf *c = NULL;
@@ -315,6 +346,7 @@ int main(void)
 		TEST(ini_long_lines),
 		TEST(ini_secrets_only_where_others_cannot_read),
 		TEST(ini_that_is_no_text),
+		TEST(only_regular_files),
 		TEST(files_that_the_caller_names),
 		TEST(the_ini_file_may_name_the_secret_folder),
 		TEST(secret_files),
