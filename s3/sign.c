@@ -254,7 +254,7 @@ static bool printable(const char *text)
 	return true;
 }
 
-static bool good_region(const char *region)
+bool sign_region_fits(const char *region)
 {
 	size_t n = strlen(region);
 
@@ -290,7 +290,7 @@ int signer_set_credentials(struct signer *s, const char *access_key, const char 
 
 int signer_set_region(struct signer *s, const char *region)
 {
-	if (!good_region(region))
+	if (!sign_region_fits(region))
 		return EINVAL;
 	pthread_mutex_lock(&s->lock);
 	snprintf(s->region, sizeof(s->region), "%s", region);

@@ -56,6 +56,8 @@ DEFINE_AUTO(signer, signer_free)
 /* Takes effect for the requests signed from now on; on an error the old ones stay. */
 int signer_set_credentials(struct signer *s, const char *access_key, const char *secret_key, const char *token);
 int signer_set_region(struct signer *s, const char *region);
+/* Whether a signer takes it: letters, digits, "-", "." and "_", shorter than SIGN_REGION_MAX. */
+bool sign_region_fits(const char *region);
 void signer_region(struct signer *s, char out[SIGN_REGION_MAX]);
 
 /* Appends to `lines` the header lines, each ended by a NUL, of a signed request: those given, x-amz-date, x-amz-content-sha256, the

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/connect.h"
 
+#include "base/textfile.h"
+#include "s3/sign.h"
+#include "s3/xml.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #define CONNECTION "Connection"
 #define KEY "Encryption"
+#define CA_MAX (1u << 20) /* bytes of a file with certificates; the system's have 250 KiB */
 
 static const char *const addressing[] = { "auto", "path", "virtual", NULL };
 static const char *const signing[] = { "auto", "payload", "unsigned", NULL };
@@ -63,13 +71,40 @@ static int refuse(char *error, size_t cap, const char *fmt, ...)
 	return EINVAL;
 }
 
+#define BUCKET_RULES "3 to 63 of a-z, 0-9, '.' and '-', with a letter or digit at both ends and no \"..\""
+
 static int bucket_check(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n < 3 || n > 63)
+	if (n < 3 || n > 63 || !isalnum((unsigned char)name[0]) || !isalnum((unsigned char)name[n - 1]) || strstr(name, ".."))
 		return EINVAL;
 	return name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-")] ? EINVAL : 0;
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* What every S3 server takes as the beginning of a key. */
+static bool prefix_fits(const char *prefix)
+{
+	const struct path_rules names = { .segment_max = 255 };
+	char name[PATH_CAP];
+
+	for (const char *p = prefix; *prefix && p; p = p[0] == '/' ? p + 1 : NULL) {
+		size_t n = strcspn(p, "/");
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		if (path_check_name(&names, name))
+			return false;
+		p += n;
+	}
+	return xml_is_utf8(prefix);
 }
 
 static int parse_s3(const char *rest, const char *whole, struct location *out, char *error, size_t cap)
@@ -80,7 +115,7 @@ static int parse_s3(const char *rest, const char *whole, struct location *out, c
 	if (n < sizeof(bucket))
 		memcpy(bucket, rest, n);
 	if (n >= sizeof(bucket) || bucket_check(bucket))
-		return refuse(error, cap, "%s: not a bucket name: 3 to 63 of a-z, 0-9, '.' and '-'", whole);
+		return refuse(error, cap, "%s: not a bucket name: " BUCKET_RULES, whole);
 	copy_text(out->bucket, sizeof(out->bucket), bucket);
 
 	/* "s3://BUCKET" means the prefix that the platform has always used; "s3://BUCKET/" means the bucket itself. */
@@ -93,8 +128,9 @@ static int parse_s3(const char *rest, const char *whole, struct location *out, c
 		return refuse(error, cap, "%s: the prefix is too long", whole);
 	memcpy(out->prefix, prefix, len);
 	out->prefix[len] = '\0';
-	if (strstr(out->prefix, "//") || out->prefix[0] == '/')
-		return refuse(error, cap, "%s: a prefix has no empty parts", whole);
+	if (!prefix_fits(out->prefix))
+		return refuse(error, cap, "%s: not a prefix: names with \"/\" between them, none empty, \".\", \"..\" or over 255 bytes, in UTF-8",
+			      whole);
 	return 0;
 }
 
@@ -110,7 +146,7 @@ int location_parse(const struct conf *conf, const char *text, struct location *o
 			return refuse(error, cap, "no STORE is given and no bucket is set: give s3://BUCKET or dir:/path, or set %s",
 				      conf_where(conf, "bucket"));
 		if (bucket_check(bucket))
-			return refuse(error, cap, "%s: not a bucket name: 3 to 63 of a-z, 0-9, '.' and '-'", conf_where(conf, "bucket"));
+			return refuse(error, cap, "%s: not a bucket name: " BUCKET_RULES, conf_where(conf, "bucket"));
 		snprintf(from_bucket, sizeof(from_bucket), "s3://%s", bucket);
 		text = from_bucket;
 	}
@@ -128,18 +164,50 @@ int location_parse(const struct conf *conf, const char *text, struct location *o
 	return refuse(error, cap, "%s: not a store; write s3://BUCKET, s3://BUCKET/PREFIX or dir:/absolute/path", text);
 }
 
-/* No port, or one from 1 to 65535. Colons inside brackets are of an IPv6 address. */
-static bool port_fits(const char *host)
+bool location_takes(const struct location *at, const char *name)
 {
-	const char *bracket = strrchr(host, ']'), *colon = strrchr(bracket ? bracket : host, ':');
+	return at->kind != LOCATION_S3 || xml_is_utf8(name);
+}
+
+/* What is wrong with the text behind a host, which is to be nothing or ":port"; NULL: nothing. */
+static const char *port_problem(const char *text)
+{
 	char *end;
 
-	if (!colon)
-		return true;
+	if (!*text)
+		return NULL;
+	if (*text != ':')
+		return "something stands behind the \"]\"";
+	if (strchr(text + 1, ':'))
+		return "it has more than one \":\"; an IPv6 address stands in brackets, as in [::1]:9000";
 
-	unsigned long port = strtoul(colon + 1, &end, 10);
+	unsigned long port = strtoul(text + 1, &end, 10);
 
-	return colon[1] >= '0' && colon[1] <= '9' && !*end && port >= 1 && port <= 65535;
+	return isdigit((unsigned char)text[1]) && !*end && port >= 1 && port <= 65535 ? NULL : "the port is not a number from 1 to 65535";
+}
+
+/* What is wrong with host[:port]; NULL: nothing. */
+static const char *host_problem(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	size_t n = strcspn(text, ":");
+	struct in6_addr address;
+	char inside[INET6_ADDRSTRLEN];
+
+	if (text[0] == '[') {
+		n = strcspn(text, "]");
+		if (!text[n])
+			return "its \"[\" has no \"]\"";
+		if (n > sizeof(inside))
+			return "in the brackets stands no IPv6 address";
+		snprintf(inside, sizeof(inside), "%.*s", (int)n - 1, text + 1);
+		return inet_pton(AF_INET6, inside, &address) == 1 ? port_problem(text + n + 1) : "in the brackets stands no IPv6 address";
+	}
+	if (!n || n > 253 || text[0] == '.' || text[0] == '-' || memmem(text, n, "..", 2))
+		return "it has no good host name";
+	if (strspn(text, letters) < n)
+		return "a host name has letters, digits, '-', '.' and '_'";
+	return port_problem(text + n);
 }
 
 /* The endpoint without its scheme, and whether TLS is used. */
@@ -163,14 +231,22 @@ static int endpoint_of(const struct conf *conf, char *host, size_t host_cap, boo
 
 	size_t n = strcspn(text, "/");
 
-	if (!n || n >= host_cap || (text[n] && text[n + 1]) || strpbrk(text, " \t@?#"))
-		return refuse(error, cap, "%s: not an endpoint; write host, host:port, http://host:port or https://host:port",
-			      conf_where(conf, "endpoint"));
-	memcpy(host, text, n);
-	host[n] = '\0';
-	if (!port_fits(host))
-		return refuse(error, cap, "%s: the port is not a number from 1 to 65535", conf_where(conf, "endpoint"));
-	return 0;
+	const char *problem = NULL;
+
+	if (!n)
+		problem = "it has no host";
+	else if (n >= host_cap)
+		problem = "it is too long";
+	else if (text[n] && text[n + 1])
+		problem = "it has a path or another scheme; the bucket and prefix stand in STORE";
+	if (!problem) {
+		snprintf(host, host_cap, "%.*s", (int)n, text);
+		problem = host_problem(host);
+	}
+	if (!problem)
+		return 0;
+	return refuse(error, cap, "%s: not an endpoint: %s; write host, host:port, http://host:port or https://host:port", conf_where(conf, "endpoint"),
+		      problem);
 }
 
 static bool path_style(const struct conf *conf, const char *host)
@@ -182,21 +258,72 @@ static bool path_style(const struct conf *conf, const char *host)
 	return !strstr(host, ".amazonaws.com");
 }
 
-/* The CA file of the settings, else the secret folder's. */
-static const char *ca_file(const struct conf *conf, char *buffer, size_t cap)
+/* Any name is looked up, but no bucket can stand before an address. */
+static bool is_address(const char *host)
+{
+	struct in_addr address;
+	char name[300];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":"), host);
+	return host[0] == '[' || inet_pton(AF_INET, name, &address) == 1;
+}
+
+/* The CA file of the settings, else the secret folder's; NULL in *out: neither. What is in it must look like certificates: later it would
+ * seem to be the server's fault. */
+static int ca_file(const struct conf *conf, bool tls, char buffer[PATH_CAP], const char **out, char *error, size_t cap)
 {
 	const char *file = conf_text(conf, "ca-file"), *dir = conf_text(conf, "secret-dir");
+	AUTO(buf_free) struct buf text;
+	char why[64];
 
-	if (file || !dir)
-		return file;
-	if ((size_t)snprintf(buffer, cap, "%s/ca.crt", dir) >= cap || access(buffer, R_OK) != 0)
-		return NULL;
-	return buffer;
+	buf_init(&text, CA_MAX + 1);
+	*out = file;
+	if (!file && tls && dir && dir[0] && (size_t)snprintf(buffer, PATH_CAP, "%s/ca.crt", dir) < PATH_CAP && access(buffer, F_OK) == 0)
+		*out = buffer;
+	if (!*out)
+		return 0;
+
+	int rc = textfile_read(AT_FDCWD, *out, CA_MAX, &text, NULL);
+
+	if (rc)
+		return refuse(error, cap, "%s: %s cannot be read: %s", conf_where(conf, file ? "ca-file" : "secret-dir"), *out,
+			      textfile_reason(rc, CA_MAX, why));
+	if (!strstr((const char *)text.data, "-----BEGIN "))
+		return refuse(error, cap, "%s: %s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+			      conf_where(conf, file ? "ca-file" : "secret-dir"), *out);
+	return 0;
+}
+
+/* Credentials go into header lines and signatures. The value is never shown. */
+static int check_credentials(const struct conf *conf, char *error, size_t cap)
+{
+	static const char *const names[] = { "access-key", "secret-key", "session-token" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *text = conf_text(conf, names[i]);
+
+		if (i < 2 && (!text || !*text))
+			return refuse(error, cap, "no %s key: set %s", i ? "secret" : "access", conf_where(conf, names[i]));
+		if (text && has_control(text))
+			return refuse(error, cap, "%s: holds a line break or another control character; a key is one line, and only a secret file may end in a line break",
+				      conf_where(conf, names[i]));
+	}
+	return 0;
+}
+
+static int check_names(const struct conf *conf, const struct location *at, const char *host, bool path_style, char *error, size_t cap)
+{
+	if (!sign_region_fits(conf_text(conf, "region")))
+		return refuse(error, cap, "%s: not a region: letters, digits, '-', '.' and '_', at most %d", conf_where(conf, "region"), SIGN_REGION_MAX - 1);
+	if (!path_style && is_address(host))
+		return refuse(error, cap, "%s: %s.%s is no host name: with an address as endpoint, write --addressing=path", conf_where(conf, "addressing"),
+			      at->bucket, host);
+	return 0;
 }
 
 static int connect_s3(const struct conf *conf, const struct location *at, struct store **out, char *error, size_t cap)
 {
-	char host[300], ca[PATH_CAP];
+	char host[256], ca[PATH_CAP];
 	struct s3_config config = { 0 };
 	const char *how = conf_text(conf, "payload-signing");
 	int rc = endpoint_of(conf, host, sizeof(host), &config.tls, error, cap);
@@ -210,19 +337,19 @@ static int connect_s3(const struct conf *conf, const struct location *at, struct
 	config.access_key = conf_text(conf, "access-key");
 	config.secret_key = conf_text(conf, "secret-key");
 	config.session_token = conf_text(conf, "session-token");
-	config.ca_file = ca_file(conf, ca, sizeof(ca));
 	config.signing = strcmp(how, "payload") == 0 ? S3_SIGN_PAYLOAD : strcmp(how, "unsigned") == 0 ? S3_SIGN_UNSIGNED : S3_SIGN_AUTO;
 	config.connect_ms = (uint32_t)conf_number(conf, "connect-timeout");
 	/* One stalled connection must leave time for others. */
 	config.data_stall_ms = (uint32_t)max_u64(1000, conf_number(conf, "data-timeout") / 4);
 	config.meta_ms = (uint32_t)conf_number(conf, "metadata-timeout");
 	config.connections = (unsigned)conf_number(conf, "connections");
-	if (!config.access_key)
-		return refuse(error, cap, "no access key: set %s", conf_where(conf, "access-key"));
-	if (!config.secret_key)
-		return refuse(error, cap, "no secret key: set %s", conf_where(conf, "secret-key"));
-	if (config.ca_file && access(config.ca_file, R_OK) != 0)
-		return refuse(error, cap, "%s: %s cannot be read: %s", conf_where(conf, "ca-file"), config.ca_file, strerror(errno));
+	rc = check_credentials(conf, error, cap);
+	if (!rc)
+		rc = check_names(conf, at, host, config.path_style, error, cap);
+	if (!rc)
+		rc = ca_file(conf, config.tls, ca, &config.ca_file, error, cap);
+	if (rc)
+		return rc;
 	rc = s3_store_new(&config, out);
 	if (rc)
 		snprintf(error, cap, "%s: %s", at->shown, strerror(rc));

@@ -26,6 +26,9 @@ struct location {
 /* text NULL: the bucket of the settings. EINVAL with one line in error. */
 int location_parse(const struct conf *conf, const char *text, struct location *out, char *error, size_t cap);
 
+/* Whether the store can hold a name of these bytes: S3 takes only UTF-8. */
+bool location_takes(const struct location *at, const char *name);
+
 /* The store at that place under its layers (statistics, retries). stats, if wanted: the statistics layer, owned by the store. s3, if wanted: the S3
  * store itself, for new credentials; NULL for dir. 0; EINVAL: a setting is missing or wrong, one line in error; else errno. No request is made. */
 int connect_store(const struct conf *conf, const struct location *at, struct store **out, struct store **stats, struct store **s3, char *error,

@@ -49,7 +49,12 @@ def bad_s3_configuration(fx):
     refused(fx, BAD_CONFIGURATION, "MINIO_ACCESS_KEY", MINIO_ACCESS_KEY=None)
     refused(fx, BAD_CONFIGURATION, "MINIO_SECRET_KEY", MINIO_SECRET_KEY=None)
     refused(fx, BAD_CONFIGURATION, "MINIO_USE_SSL", MINIO_USE_SSL="perhaps")
-    refused(fx, BAD_CONFIGURATION, "MINIO_ENDPOINT", MINIO_ENDPOINT="http://host:99999")
+    for endpoint in ("http://host:99999", "[::1", "host:9000:9000", "http://", "ho st", ":9000"):
+        refused(fx, BAD_CONFIGURATION, "MINIO_ENDPOINT (environment)", "host:port", MINIO_ENDPOINT=endpoint)
+    for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "AWS_SESSION_TOKEN"):
+        refused(fx, BAD_CONFIGURATION, f"{name} (environment)", **{name: f"{SECRET_KEY}\n"})
+    refused(fx, BAD_CONFIGURATION, "MINIO_REGION (environment)", MINIO_REGION="us east")
+    refused(fx, BAD_CONFIGURATION, "prefix", location="s3://backup/..")
 
 
 @scenario(stores=(S3,), mounted=False)
