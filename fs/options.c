@@ -126,19 +126,50 @@ uint64_t options_cgroup_limit(void)
 #define FIXED_BYTES (16ull << 20)
 #define DEFAULT_BYTES (256ull << 20)
 
+static void divide(struct memory_plan *out, uint64_t total)
+{
+	out->total = total;
+	out->in_hand = min_u64(64ull << 20, max_u64(8ull << 20, total / 8));
+	out->slabs = total - FIXED_BYTES - out->in_hand;
+}
+
+static bool part_fits(uint64_t total, uint64_t part)
+{
+	struct memory_plan plan;
+
+	divide(&plan, total);
+	return vault_memory_fits(plan.slabs, part);
+}
+
+/* Says what would fit: parts of 8 MiB do in any memory that is allowed. */
+static int refuse_part(const struct conf *conf, uint64_t total, char *error, size_t cap)
+{
+	const uint64_t mib = 1 << 20, part = conf_number(conf, "part-size");
+	uint64_t most = part / mib * mib, least = total / mib * mib;
+
+	while (most > 8 * mib && !part_fits(total, most))
+		most -= mib;
+	while (!part_fits(least, part))
+		least += mib;
+	snprintf(error, cap, "%s: parts of %s do not fit into a memory of %llu MiB, which is %s; with it, at most --part-size=%lluM; for them, at least --memory=%lluM",
+		 conf_where(conf, "part-size"), conf_text(conf, "part-size"), (unsigned long long)(total / mib), conf_where(conf, "memory"),
+		 (unsigned long long)(most / mib), (unsigned long long)(least / mib));
+	return EINVAL;
+}
+
 int options_memory(const struct conf *conf, struct memory_plan *out, char *error, size_t cap)
 {
-	uint64_t limit = options_cgroup_limit(), smallest = FIXED_BYTES + VAULT_MEMORY_MIN + (8u << 20);
+	uint64_t limit = options_cgroup_limit(), smallest = FIXED_BYTES + VAULT_MEMORY_MIN + (8u << 20), total = conf_number(conf, "memory");
 
-	out->total = conf_number(conf, "memory");
-	if (!out->total)
-		out->total = limit ? min_u64(DEFAULT_BYTES, limit / 10 * 6) : DEFAULT_BYTES;
-	if (out->total < smallest) {
+	if (!total)
+		total = limit ? min_u64(DEFAULT_BYTES, limit / 10 * 6) : DEFAULT_BYTES;
+	if (total < smallest) {
 		snprintf(error, cap, "%s: %llu MiB of memory are too little; %llu MiB are the least", conf_where(conf, "memory"),
-			 (unsigned long long)out->total >> 20, (unsigned long long)(smallest >> 20));
+			 (unsigned long long)total >> 20, (unsigned long long)(smallest >> 20));
 		return EINVAL;
 	}
-	out->in_hand = min_u64(64ull << 20, max_u64(8ull << 20, out->total / 8));
-	out->slabs = out->total - FIXED_BYTES - out->in_hand;
+	if (!part_fits(total, conf_number(conf, "part-size")))
+		return refuse_part(conf, total, error, cap);
+	divide(out, total);
 	return 0;
 }

@@ -15,7 +15,8 @@ struct memory_plan {
 	uint64_t in_hand; /* requests that wait with their data */
 };
 
-/* From --memory, or, unset, 60 % of the cgroup's limit but at most 256 MiB. EINVAL and one line where it is too small. */
+/* From --memory, or, unset, 60 % of the cgroup's limit but at most 256 MiB. EINVAL and one line where it is too small,
+ * or too small for --part-size, with the values that would fit. */
 int options_memory(const struct conf *conf, struct memory_plan *out, char *error, size_t cap);
 /* The memory limit of this process's cgroup (v2 or v1), 0: none. */
 uint64_t options_cgroup_limit(void);

@@ -85,14 +85,26 @@ static void vault_release(struct vault *v)
 	free(v);
 }
 
+static uint64_t read_floor(uint64_t total)
+{
+	return max_u64(READ_FLOOR_MIN, total / 4);
+}
+
+bool vault_memory_fits(uint64_t memory, uint64_t part_bytes)
+{
+	uint64_t total = memory / SLAB_BYTES, part = part_bytes / SLAB_BYTES;
+
+	return memory >= VAULT_MEMORY_MIN && total <= UINT32_MAX && 2 * (part + 1) + read_floor(total) <= total;
+}
+
 /* EINVAL: the part size is none this store takes, or does not fit into the memory. */
 static int share_memory(struct vault *v)
 {
 	uint64_t total = v->config.memory / SLAB_BYTES, part = v->config.part_bytes / SLAB_BYTES;
-	uint64_t commit = part + 1, read = max_u64(READ_FLOOR_MIN, total / 4);
+	uint64_t commit = part + 1, read = read_floor(total);
 
-	if (v->config.part_bytes % SLAB_BYTES || v->config.part_bytes < v->store->limits.part_min || v->config.memory < VAULT_MEMORY_MIN ||
-	    total > UINT32_MAX || commit + read + part + 1 > total)
+	if (v->config.part_bytes % SLAB_BYTES || v->config.part_bytes < v->store->limits.part_min ||
+	    !vault_memory_fits(v->config.memory, v->config.part_bytes))
 		return EINVAL;
 
 	uint64_t write = min_u64(2 * part, total - commit - read), left = total - commit - read - write;

@@ -25,6 +25,8 @@ struct vault_config {
 	unsigned commit_threads, upload_threads; /* 0: 32 and 8 */
 };
 #define VAULT_MEMORY_MIN (24u << 20)
+/* Whether parts of that size, a multiple of 64 KiB, fit into that memory. */
+bool vault_memory_fits(uint64_t memory, uint64_t part_bytes);
 
 enum vault_failure { /* why vault_open failed: one exit code each */
 	VAULT_OK,
