@@ -101,10 +101,15 @@ static void PRINTF_LIKE(2, 0) say_fuse(enum fuse_log_level level, const char *fm
 
 static int new_session(struct fs *f, char *error, size_t cap)
 {
+	const char *given = f->config.fuse_options;
 	struct buf options;
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int rc;
 
+	if (given && (strncmp(given, "max_read=", 9) == 0 || strstr(given, ",max_read="))) { /* libfuse would end the mount at its first request */
+		snprintf(error, cap, "-o max_read: not taken, as the program chooses the sizes itself; leave it out");
+		return EINVAL;
+	}
 	fuse_set_log_func(say_fuse);
 	buf_init(&options, 65536);
 	rc = put_options(f, &options);
@@ -146,11 +151,15 @@ int fs_mount(struct fs *f, char *error, size_t cap)
 		rc = new_session(f, error, cap);
 	if (rc)
 		return rc;
+	errno = 0;
 	if (fuse_session_mount(f->session, f->mountpoint)) {
+		bool options = errno == EINVAL && f->config.fuse_options && f->config.fuse_options[0];
+
 		fuse_session_destroy(f->session);
 		f->session = NULL;
-		snprintf(error, cap, "%s: the kernel refused the mount (is /dev/fuse there, and may you mount?)", f->mountpoint);
-		return EPERM;
+		snprintf(error, cap, options ? "%s: the kernel refused the mount: is one of the options of -o not for FUSE?" :
+					       "%s: the kernel refused the mount (is /dev/fuse there, and may you mount?)", f->mountpoint);
+		return options ? EINVAL : EPERM;
 	}
 	if (mount_look(f->mountpoint, &seen) == 0)
 		copy_text(f->device, sizeof(f->device), seen.device);
