@@ -89,8 +89,8 @@ static int arguments(struct program *p)
 	const char *store = n == 2 ? conf_argv(p->conf, 0) : NULL;
 	const char *mountpoint = n ? conf_argv(p->conf, n - 1) : NULL;
 
-	if (n < 1 || n > 2) {
-		snprintf(p->error, sizeof(p->error), "%s; usage: pishopfs [options] [STORE] MOUNTPOINT", n ? "too many arguments" : "no mount point");
+	if (n < 1 || n > 2 || !mountpoint[0]) {
+		snprintf(p->error, sizeof(p->error), "%s; usage: pishopfs [options] [STORE] MOUNTPOINT", n > 2 ? "too many arguments" : "no mount point");
 		return EINVAL;
 	}
 	if (location_parse(p->conf, store, &p->at, p->error, sizeof(p->error)))
@@ -117,10 +117,12 @@ static int check_settings(struct program *p)
 		snprintf(p->error, sizeof(p->error), "%s: not a multiple of 64K", conf_where(p->conf, "part-size"));
 		return EINVAL;
 	}
-	if (tenant && path_join(&rules, path, "", tenant)) {
-		snprintf(p->error, sizeof(p->error), "%s: not a tenant's name: one folder name, without \"/\"", conf_where(p->conf, "tenant"));
+	if (tenant && (path_join(&rules, path, "", tenant) || !location_takes(&p->at, tenant))) {
+		snprintf(p->error, sizeof(p->error), "%s: not a tenant's name: one folder name in UTF-8, without \"/\"", conf_where(p->conf, "tenant"));
 		return EINVAL;
 	}
+	if (p->at.kind == LOCATION_DIR && mountpoint_apart(p->mountpoint, p->at.folder, p->error, sizeof(p->error)))
+		return EINVAL;
 	return options_memory(p->conf, &p->memory, p->error, sizeof(p->error));
 }
 

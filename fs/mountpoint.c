@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/mountpoint.h"
 
+#include "base/auto.h"
 #include "base/log.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -83,4 +85,54 @@ int mountpoint_prepare(const char *path, char *error, size_t cap)
 		log_msg(LOG_WARN, "main", "%s: while nothing is mounted, this folder takes files that never reach the bucket; once: chmod 000 %s && chattr +i %s",
 			path, path, path);
 	return 0;
+}
+
+/* The real path; where only the last name is missing, as it will be when that is made. */
+static int real_path(const char *path, char out[PATH_MAX])
+{
+	char parent[PATH_MAX], real[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (realpath(path, out))
+		return 0;
+	if (errno != ENOENT || n >= sizeof(parent))
+		return errno;
+	while (n && path[n - 1] == '/')
+		n--;
+
+	size_t name = n;
+
+	while (name && path[name - 1] != '/')
+		name--;
+	snprintf(parent, sizeof(parent), "%.*s.", (int)name, path);
+	if (!realpath(parent, real))
+		return errno;
+	return snprintf(out, PATH_MAX, "%s/%.*s", strcmp(real, "/") ? real : "", (int)(n - name), path + name) < PATH_MAX ? 0 : ENAMETOOLONG;
+}
+
+/* Both are real paths. */
+static bool inside(const char *path, const char *folder)
+{
+	size_t n = strcmp(folder, "/") ? strlen(folder) : 0;
+
+	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+int mountpoint_apart(const char *path, const char *store, char *error, size_t cap)
+{
+	char at[PATH_MAX], folder[PATH_MAX];
+	const char *how = NULL;
+
+	if (real_path(path, at) || real_path(store, folder))
+		return 0;
+	if (strcmp(at, folder) == 0)
+		how = "is the folder of the store itself";
+	else if (inside(at, folder))
+		how = "lies inside the folder of the store, which would then hold a view of itself";
+	else if (inside(folder, at))
+		how = "holds the folder of the store, which the mount would hide";
+	if (!how)
+		return 0;
+	snprintf(error, cap, "mount point %s: it %s (dir:%s); give one outside of it", path, how, store);
+	return EINVAL;
 }

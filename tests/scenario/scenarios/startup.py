@@ -40,6 +40,42 @@ def bad_configuration(fx):
     refused(fx, BAD_CONFIGURATION, "log-format", options=["--log-format", "xml"])
     refused(fx, BAD_CONFIGURATION, location="ftp://somewhere")
     refused(fx, BAD_CONFIGURATION, "secret-dir", options=["--secret-dir", str(fx.work / "nowhere")])
+    refused(fx, BAD_CONFIGURATION, "--part-size", "16M", "--part-size=8M", "--memory=68M", options=["--part-size", "16M", "--memory", "48M"])
+    refused(fx, BAD_CONFIGURATION, "-o", "not for FUSE", options=["-o", "context=x"])
+    refused(fx, BAD_CONFIGURATION, "-o max_read", options=["-o", "max_read=4096"])
+
+
+@scenario(stores=MOUNTS, mounted=False)
+def files_that_are_none(fx):
+    """A FIFO, a device or a folder where a file of settings should be: exit code 2 at once, the file named."""
+    secret = fx.work / "secret"
+    secret.mkdir()
+    fifo = fx.work / "fifo"
+    os.mkfifo(fifo)
+    refused(fx, BAD_CONFIGURATION, str(fifo), "regular file", options=["--config", str(fifo)], seconds=5)
+    refused(fx, BAD_CONFIGURATION, "/dev/zero", "regular file", options=["--config", "/dev/zero"], seconds=5)
+    refused(fx, BAD_CONFIGURATION, str(secret), "regular file", options=["--config", str(secret)], seconds=5)
+    refused(fx, BAD_CONFIGURATION, "--log-file", str(fifo), options=["--log-file", str(fifo)], seconds=5)
+    os.mkfifo(secret / "region")
+    refused(fx, BAD_CONFIGURATION, str(secret / "region"), "regular file", options=["--secret-dir", str(secret)], seconds=5)
+
+
+@scenario(stores=(DIR,), mounted=False)
+def mount_point_and_store_apart(fx):
+    """A dir: store that is the mount point, lies in it or around it, by real paths too: exit code 2, and nothing is made."""
+    store = fx.work / "store"
+    (store / "sub").mkdir(parents=True)
+    (fx.work / "link").symlink_to(store)
+    for location, at in ((store, store), (store, store / "sub"), (store, store / "new"), (store / "sub", store), (store, fx.work / "link" / "sub" / ".."),
+                         (fx.work / "link", store / "sub"), (fx.work / "new", fx.work / "new"), (Path("/"), store / "sub")):
+        done = subprocess.run(fx.command(at=at, location=f"dir:{location}"), env=fx.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=20, check=False)
+        expect_equal(done.returncode, BAD_CONFIGURATION, f"exit code of {location} on {at}; it said {done.stdout}")
+        expect(f"mount point {at}" in done.stdout, f"the mount point is not named: {done.stdout}")
+    expect_equal(fx.sh("ls $W/store; ls -d $W/new || :", cwd="/").splitlines()[0], "sub", "what is in the folder")
+    beside = fx.work / "store-beside"
+    beside.mkdir()
+    Mount(fx.command(at=beside), beside, fx.environment(), fx.work / "mount-9.log").start().stop()
 
 
 @scenario(stores=(S3,), mounted=False)
