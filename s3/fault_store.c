@@ -156,7 +156,7 @@ static int cut(struct layer *l, struct layer_request *r)
 static int ignore_range(struct layer *l, struct layer_request *r)
 {
 	struct store_meta whole;
-	int rc = l->below->ops->head(l->below, r->src, &whole, r->call);
+	int rc = l->base.below->ops->head(l->base.below, r->src, &whole, r->call);
 
 	if (rc)
 		return rc;
