@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/log.h"
+#include "vault/path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -113,9 +114,7 @@ static int real_path(const char *path, char out[PATH_MAX])
 /* Both are real paths. */
 static bool inside(const char *path, const char *folder)
 {
-	size_t n = strcmp(folder, "/") ? strlen(folder) : 0;
-
-	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
+	return path_inside(path, strcmp(folder, "/") ? folder : "");
 }
 
 int mountpoint_apart(const char *path, const char *store, char *error, size_t cap)

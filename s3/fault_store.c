@@ -180,8 +180,8 @@ static int mix_up_part(struct layer *l, struct layer_request *r)
 	return rc;
 }
 
-/* So that the store below finds the ETags that it gave. */
-static int mix_up_complete(struct layer *l, struct layer_request *r)
+/* Completes with a list that was changed, so that the store below finds the ETags that it gave. */
+static int complete_changed(struct layer *l, struct layer_request *r, void (*change)(struct store_part *parts, size_t count))
 {
 	AUTO_FREE struct store_part *parts = calloc(r->count, sizeof(*parts));
 
@@ -189,14 +189,22 @@ static int mix_up_complete(struct layer *l, struct layer_request *r)
 		return ENOMEM;
 	for (size_t i = 0; i < r->count; i++)
 		parts[i] = r->parts[i];
-	if (r->count >= 3) {
-		parts[1] = r->parts[2];
-		parts[2] = r->parts[1];
-		parts[1].number = 2;
-		parts[2].number = 3;
-	}
+	change(parts, r->count);
 	r->parts = parts;
 	return layer_below(l, r);
+}
+
+static void mix_up(struct store_part *parts, size_t count)
+{
+	struct store_part second;
+
+	if (count < 3)
+		return;
+	second = parts[1];
+	parts[1] = parts[2];
+	parts[2] = second;
+	parts[1].number = 2;
+	parts[2].number = 3;
 }
 
 /* Its halves trade places: still the form of an MD5, and undone by doing it again. */
@@ -217,18 +225,10 @@ static int odd_part(struct layer *l, struct layer_request *r)
 	return rc;
 }
 
-static int odd_complete(struct layer *l, struct layer_request *r)
+static void odd_etags(struct store_part *parts, size_t count)
 {
-	AUTO_FREE struct store_part *parts = calloc(r->count, sizeof(*parts));
-
-	if (!parts)
-		return ENOMEM;
-	for (size_t i = 0; i < r->count; i++) {
-		parts[i] = r->parts[i];
+	for (size_t i = 0; i < count; i++)
 		odd_etag(&parts[i]);
-	}
-	r->parts = parts;
-	return layer_below(l, r);
 }
 
 static int fault_around(struct layer *l, struct layer_request *r)
@@ -257,9 +257,9 @@ static int fault_around(struct layer *l, struct layer_request *r)
 	case FAULT_NO_RANGE:
 		return ignore_range(l, r);
 	case FAULT_MIX_UP:
-		return r->op == STORE_PART ? mix_up_part(l, r) : mix_up_complete(l, r);
+		return r->op == STORE_PART ? mix_up_part(l, r) : complete_changed(l, r, mix_up);
 	case FAULT_ODD_ETAG:
-		return r->op == STORE_PART ? odd_part(l, r) : odd_complete(l, r);
+		return r->op == STORE_PART ? odd_part(l, r) : complete_changed(l, r, odd_etags);
 	}
 	return layer_below(l, r);
 }
