@@ -125,6 +125,36 @@ struct store_uploads {
 	size_t count;
 };
 
+/* One version of a key in a bucket that keeps them. */
+#define STORE_VERSION_MAX 128 /* bytes of a version id with the NUL */
+struct store_version {
+	char *key;
+	char id[STORE_VERSION_MAX]; /* "null" for one from before versioning */
+	bool marker;                /* a delete marker: it hides what is older */
+	bool latest;
+	uint64_t size;              /* bytes; a marker's is 0 */
+	char etag[STORE_ETAG_MAX];
+	int64_t modified;
+};
+struct store_versions {
+	struct store_version *list;
+	size_t count;
+	char *next;                 /* token of the following page, NULL: this was the last */
+};
+
+/* What the bucket does by itself. */
+struct store_rule {
+	char id[64];
+	char prefix[256];           /* keys it holds for */
+	bool expires_current;       /* deletes, or hides, objects by age */
+	uint32_t days;              /* 0: by date */
+};
+struct store_rules {
+	struct store_rule *list;    /* only enabled ones */
+	size_t count;
+	bool versioning;            /* the bucket keeps versions */
+};
+
 /* Values, so that tests cross them with small ones. */
 struct store_limits {
 	uint64_t part_min;   /* bytes of the smallest part that is not the last */
@@ -181,6 +211,14 @@ struct store_ops {
 	int (*list_parts)(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call);
 	/* Open uploads of exactly this key. */
 	int (*list_uploads)(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call);
+	/* Versions and delete markers of keys that begin with prefix: one page, by key, newest first. token: NULL or the previous page's next. EOPNOTSUPP: this
+	 * store has none. In a bucket without versioning each object is its only version, "null". */
+	int (*versions)(struct store *s, const char *prefix, const char *token, uint32_t max, struct store_versions *page, struct store_call *call);
+	/* Removes exactly these versions for good (limits.delete_max); what is not there counts as removed. Results as remove. An object lock answers EPERM for
+	 * its key: it cannot go yet. EOPNOTSUPP as above. */
+	int (*remove_versions)(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call);
+	/* Lifecycle rules and versioning. EOPNOTSUPP; EACCES: may not look. */
+	int (*rules)(struct store *s, struct store_rules *out, struct store_call *call);
 	/* One cheap request that proves endpoint, credentials and bucket: 0 or the distinct errors above. */
 	int (*probe)(struct store *s, struct store_call *call);
 	int (*space)(struct store *s, struct store_space *space, struct store_call *call);
@@ -206,6 +244,8 @@ void store_end_by(struct store *s, int64_t end_ms);
 void store_page_free(struct store_page *page);
 void store_parts_free(struct store_parts *parts);
 void store_uploads_free(struct store_uploads *uploads);
+void store_versions_free(struct store_versions *versions);
+void store_rules_free(struct store_rules *rules);
 
 /* Checks a key against the rules above and the limits: 0, EINVAL, ENAMETOOLONG. */
 int store_key_check(const struct store_limits *limits, const char *key);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "vault/backup.h"
+
+/* Making a seal from what stands in the bucket: for the mount (release of an archive, drain, quiet folders) and `pishopctl seal`. */
+struct sealer_options {
+	enum seal_source source;
+	/* Members that this process knows, so that they need no request. NULL: none. Gives a reference, or NULL. Any thread. */
+	struct object *(*known)(void *arg, const char *path);
+	void *arg;
+	bool own_open;     /* members in state 0 and 4 that `known` gave are sealed: their last release was seen here */
+	const char *mark;  /* completeness mark that must be there, closed after all others ("metadata.json"); NULL: none is asked for */
+};
+
+enum sealer_answer {
+	SEALER_DONE,       /* the seal stands */
+	SEALER_SAME,       /* it stood already, and says the same */
+	SEALER_NOTHING,    /* nothing to seal: no objects, or scratch only */
+	SEALER_UNMARKED,   /* no mark, or something was closed after it */
+	SEALER_PARTIAL,    /* a failed path, an upload, a member in state 2 or 3: reason */
+	SEALER_OPEN        /* a member in state 0 or 4 that another wrote: it is left out, and named in reason; DONE otherwise */
+};
+
+/* Lists the set, leaves scratch out, reads headers and trailers of what is not known, and writes the seal, replacing an older one; removes a reopen record; notes it
+ * in the audit log. 0 and *answer, reason[cap]; or an errno (logged). BLOCKS. */
+int sealer_run(struct vault *v, const char *tenant, const char *stem, const struct sealer_options *options, enum sealer_answer *answer, char *reason, size_t cap,
+	       struct seal *made /* NULL, or empty: the seal, to be freed */, struct store_call *call);
+
+/* The first change of a sealed backup: reopen/<stem>, before anything of it is changed. 0 also where it stands already. */
+int sealer_reopen(struct vault *v, const char *tenant, const char *stem, const char *why, struct store_call *call);

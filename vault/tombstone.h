@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "vault/lease.h"
+#include "vault/seal.h"
+
+/* Deleting a backup in two phases. tombstones/<stem> (docs/format.md §11):
+ *   (none) -> GRACE      tombstone_put: the backup is hidden, its objects stay
+ *   GRACE -> (none)      undelete
+ *   GRACE -> TRASH       its name is made anew: the objects move to trash/<id>/, and with them the record
+ *   TRASH -> (none)      undelete, back to its name or to another; or deleted
+ *   GRACE -> DELETING    by a conditional write, which also takes the seal's text in: nobody can undelete any more
+ *   DELETING -> (none)   every object, version and marker is gone, and a listing proved it
+ * All calls block; they are idempotent, and what was interrupted goes on with the same call. */
+enum tombstone_phase { TOMB_GRACE, TOMB_DELETING };
+
+struct tombstone {
+	char stem[STEM_CAP];
+	char id[33];              /* drawn when it was made; names its trash */
+	enum tombstone_phase phase;
+	bool trashed;             /* its objects are in the trash */
+	int64_t at_s, until_s;    /* server's clock */
+	char *why;                /* one line; owned */
+	char by[128];             /* writer and program */
+	uint64_t epoch;           /* 0: not by retention */
+	uint64_t objects, bytes;
+	char *seal;               /* phase DELETING: the seal's text; owned; NULL: there was none */
+	struct record_id record;  /* of the version read */
+};
+void tombstone_free(struct tombstone *t);
+DEFINE_AUTO(tombstone, tombstone_free)
+int tombstone_encode(const struct tombstone *t, char **text);
+int tombstone_decode(const char *text, size_t len, struct tombstone *out); /* EBADMSG, EPROTONOSUPPORT, ENOMEM */
+
+/* In place: key tombstones/<stem>. ENOENT: none. */
+int tombstone_read(struct vault *v, const char *tenant, const char *stem, struct tombstone *out, struct store_call *call);
+/* Makes one: EEXIST: it is deleted already. grace_s: seconds from now by the server's clock. */
+int tombstone_put(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, struct store_call *call);
+/* Takes it back. to NULL: under its own name; else every member's stem is replaced by `to`, which must be free: EEXIST. A trashed one needs its id. ENOENT: no
+ * tombstone; EBUSY: deletion has begun. */
+int tombstone_undelete(struct vault *v, const char *tenant, const char *stem, const char *id, const char *to, struct store_call *call);
+/* Before the name is made anew: moves objects and seal of a deleted backup to the trash. 0 also where there is no tombstone. EBUSY: deletion has begun; it is then
+ * finished first, or, where that takes too long, told. */
+int tombstone_to_trash(struct vault *v, const char *tenant, const char *stem, struct store_call *call);
+/* Deletes what its tombstone allows (grace over; the lease is checked before each batch): 0: nothing is left; EAGAIN: not yet; ESTALE: undeleted meanwhile, or lease
+ * lost; EACCES: objects are locked or no permission; or a store errno. */
+int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone *t, struct lease *lease, struct store_call *call);
+
+/* Everything in the trash. */
+struct trash_list {
+	struct tombstone *items;
+	size_t count;
+};
+int trash_list(struct vault *v, const char *tenant, struct trash_list *out, struct store_call *call);
+void trash_list_free(struct trash_list *t);
+DEFINE_AUTO(trash_list, trash_list_free)
