@@ -10,6 +10,7 @@ struct algos {
 	EVP_CIPHER *gcm;
 	EVP_KDF *hkdf, *scrypt;
 	EVP_MAC *hmac;
+	EVP_MD *sha256;
 };
 
 /* Fetches on the first call. NULL where this OpenSSL lacks one (told once in the log). Any thread. */
