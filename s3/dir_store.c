@@ -293,10 +293,36 @@ static void dir_free(struct store *s)
 	free(d);
 }
 
+/* ---- versions: a folder keeps none, and does nothing by itself */
+
+static int dir_versions(struct store *s, const char *prefix, const char *token, uint32_t max, struct store_versions *page,
+			struct store_call *call)
+{
+	*page = (struct store_versions){ 0 };
+	store_call_reset(call);
+	return store_fail(call, EOPNOTSUPP, prefix, "a folder keeps no versions");
+}
+
+static int dir_remove_versions(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call)
+{
+	for (size_t i = 0; i < count; i++)
+		results[i] = EOPNOTSUPP;
+	store_call_reset(call);
+	return store_fail(call, EOPNOTSUPP, NULL, "a folder keeps no versions");
+}
+
+static int dir_rules(struct store *s, struct store_rules *out, struct store_call *call)
+{
+	*out = (struct store_rules){ 0 };
+	store_call_reset(call);
+	return 0;
+}
+
 static const struct store_ops dir_ops = {
 	.get = dir_get, .put = dir_put, .head = dir_head, .list = dir_list, .remove = dir_remove, .copy = dir_copy, .begin = dir_begin,
 	.part = dir_part, .part_copy = dir_part_copy, .complete = dir_complete, .abort = dir_abort, .list_parts = dir_list_parts,
-	.list_uploads = dir_list_uploads, .probe = dir_probe, .space = dir_space, .free = dir_free,
+	.list_uploads = dir_list_uploads, .versions = dir_versions, .remove_versions = dir_remove_versions, .rules = dir_rules,
+	.probe = dir_probe, .space = dir_space, .free = dir_free,
 };
 
 int dir_store_new(const char *root, struct store **out)

@@ -30,8 +30,8 @@ static bool key_matches(const struct fault_rule *rule, const struct layer_reques
 		return true;
 	if (r->key)
 		return strstr(r->key, rule->key_part) != NULL;
-	for (size_t i = 0; r->op == STORE_REMOVE && i < r->count; i++)
-		if (strstr(r->keys[i], rule->key_part))
+	for (size_t i = 0; layer_removes(r->op) && i < r->count; i++)
+		if (strstr(layer_key(r, i), rule->key_part))
 			return true;
 	return false;
 }
@@ -78,6 +78,10 @@ static void no_answer(struct layer_request *r)
 		*r->parts_out = (struct store_parts){ 0 };
 	if (r->uploads)
 		*r->uploads = (struct store_uploads){ 0 };
+	if (r->versions_out)
+		*r->versions_out = (struct store_versions){ 0 };
+	if (r->rules)
+		*r->rules = (struct store_rules){ 0 };
 	if (r->new_upload_id)
 		r->new_upload_id[0] = '\0';
 	if (r->space)
@@ -86,7 +90,7 @@ static void no_answer(struct layer_request *r)
 
 static int injected(struct layer_request *r, int error, bool ambiguous)
 {
-	for (size_t i = 0; r->op == STORE_REMOVE && i < r->count; i++)
+	for (size_t i = 0; layer_removes(r->op) && i < r->count; i++)
 		r->results[i] = error;
 	store_fail(r->call, error, r->key, "injected fault");
 	r->call->err.ambiguous = ambiguous;
@@ -110,6 +114,8 @@ static int lose_reply(struct layer *l, struct layer_request *r, int error)
 	store_page_free(r->page);
 	store_parts_free(r->parts_out);
 	store_uploads_free(r->uploads);
+	store_versions_free(r->versions_out);
+	store_rules_free(r->rules);
 	no_answer(r);
 	if (r->part)
 		*r->part = before;

@@ -91,6 +91,22 @@ static int layer_list_uploads(struct store *s, const char *key, struct store_upl
 	return pack(s, &(struct layer_request){ .op = STORE_LIST_UPLOADS, .key = key, .uploads = uploads }, call);
 }
 
+static int layer_versions(struct store *s, const char *prefix, const char *token, uint32_t max, struct store_versions *page,
+			  struct store_call *call)
+{
+	return pack(s, &(struct layer_request){ .op = STORE_VERSIONS, .key = prefix, .token = token, .max = max, .versions_out = page }, call);
+}
+
+static int layer_remove_versions(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call)
+{
+	return pack(s, &(struct layer_request){ .op = STORE_REMOVE_VERSIONS, .versions = versions, .count = count, .results = results }, call);
+}
+
+static int layer_rules(struct store *s, struct store_rules *out, struct store_call *call)
+{
+	return pack(s, &(struct layer_request){ .op = STORE_RULES, .rules = out }, call);
+}
+
 static int layer_probe(struct store *s, struct store_call *call)
 {
 	return pack(s, &(struct layer_request){ .op = STORE_PROBE }, call);
@@ -114,7 +130,8 @@ static void layer_free(struct store *s)
 static const struct store_ops layer_ops = {
 	.get = layer_get, .put = layer_put, .head = layer_head, .list = layer_list, .remove = layer_remove, .copy = layer_copy,
 	.begin = layer_begin, .part = layer_part, .part_copy = layer_part_copy, .complete = layer_complete, .abort = layer_abort,
-	.list_parts = layer_list_parts, .list_uploads = layer_list_uploads, .probe = layer_probe, .space = layer_space, .free = layer_free,
+	.list_parts = layer_list_parts, .list_uploads = layer_list_uploads, .versions = layer_versions,
+	.remove_versions = layer_remove_versions, .rules = layer_rules, .probe = layer_probe, .space = layer_space, .free = layer_free,
 };
 
 int layer_new(size_t size, struct store *below, int (*around)(struct layer *, struct layer_request *), struct layer **out)
@@ -165,6 +182,12 @@ int layer_below(struct layer *l, const struct layer_request *r)
 		return o->list_parts(s, r->key, r->upload_id, r->parts_out, r->call);
 	case STORE_LIST_UPLOADS:
 		return o->list_uploads(s, r->key, r->uploads, r->call);
+	case STORE_VERSIONS:
+		return o->versions(s, r->key, r->token, r->max, r->versions_out, r->call);
+	case STORE_REMOVE_VERSIONS:
+		return o->remove_versions(s, r->versions, r->count, r->results, r->call);
+	case STORE_RULES:
+		return o->rules(s, r->rules, r->call);
 	case STORE_PROBE:
 		return o->probe(s, r->call);
 	case STORE_SPACE:

@@ -12,11 +12,14 @@
 
 void mem_object_free(struct mem_object *object)
 {
-	if (!object)
-		return;
-	free(object->key);
-	free(object->data);
-	free(object);
+	while (object) {
+		struct mem_object *older = object->older;
+
+		free(object->key);
+		free(object->data);
+		free(object);
+		object = older;
+	}
 }
 
 int mem_begin_call(struct mem_store *m, const char *key, struct store_call *call)
@@ -34,8 +37,7 @@ int mem_begin_call(struct mem_store *m, const char *key, struct store_call *call
 	return rc ? store_fail(call, rc, key, "not a legal key") : 0;
 }
 
-/* Index of the first object whose key is >= key; > key where `after`. */
-static size_t lower_bound(const struct mem_store *m, const char *key, bool after)
+size_t mem_lower_bound(const struct mem_store *m, const char *key, bool after)
 {
 	size_t low = 0, high = m->count;
 
@@ -67,11 +69,12 @@ static size_t skip_prefix(const struct mem_store *m, size_t i, const char *prefi
 	return low;
 }
 
+/* What stands at the key; a delete marker is nothing. */
 static struct mem_object *find(const struct mem_store *m, const char *key)
 {
-	size_t i = lower_bound(m, key, false);
+	size_t i = mem_lower_bound(m, key, false);
 
-	return i < m->count && strcmp(m->objects[i]->key, key) == 0 ? m->objects[i] : NULL;
+	return i < m->count && strcmp(m->objects[i]->key, key) == 0 && !m->objects[i]->marker ? m->objects[i] : NULL;
 }
 
 void mem_gather(uint8_t *out, const struct iovec *iov, int iovcnt)
@@ -125,9 +128,9 @@ int mem_install(struct mem_store *m, struct mem_object **object, const struct st
 		   struct store_call *call)
 {
 	const char *key = (*object)->key;
-	size_t i = lower_bound(m, key, false);
+	size_t i = mem_lower_bound(m, key, false);
 	bool there = i < m->count && strcmp(m->objects[i]->key, key) == 0;
-	int rc = store_cond_check(cond, there ? m->objects[i]->meta.etag : NULL);
+	int rc = store_cond_check(cond, there && !m->objects[i]->marker ? m->objects[i]->meta.etag : NULL);
 
 	if (rc)
 		return store_fail(call, rc, key, "the condition does not hold");
@@ -140,9 +143,8 @@ int mem_install(struct mem_store *m, struct mem_object **object, const struct st
 		m->objects = grown;
 		m->cap = cap;
 	}
-	if (there) {
-		mem_object_free(m->objects[i]);
-	} else {
+	mem_succeed(m, *object, there ? m->objects[i] : NULL);
+	if (!there) {
 		memmove(m->objects + i + 1, m->objects + i, (m->count - i) * sizeof(*m->objects));
 		m->count++;
 	}
@@ -250,6 +252,10 @@ static int fill_page(const struct mem_store *m, size_t i, const char *prefix, ch
 	size_t n = strlen(prefix);
 
 	while (i < m->count && strncmp(m->objects[i]->key, prefix, n) == 0) {
+		if (m->objects[i]->marker) {
+			i++;
+			continue;
+		}
 		if (page->count == max)
 			return store_page_set_next(page);
 		if (add_entry(m, i, n, delimiter, page, &i))
@@ -275,10 +281,10 @@ static int mem_list(struct store *s, const char *prefix, char delimiter, const c
 		return store_fail(call, EINVAL, prefix, "not a token of this store");
 	STORE_LOCKED(&m->lock);
 
-	size_t i = lower_bound(m, prefix, false);
+	size_t i = mem_lower_bound(m, prefix, false);
 
 	if (after)
-		i = max_size(i, lower_bound(m, after, true));
+		i = max_size(i, mem_lower_bound(m, after, true));
 	if (after_is_prefix)
 		i = skip_prefix(m, i, after);
 	if (!fill_page(m, i, prefix, delimiter, max ? max : m->base.limits.list_max, page))
@@ -287,15 +293,30 @@ static int mem_list(struct store *s, const char *prefix, char delimiter, const c
 	return store_fail(call, ENOMEM, prefix, "out of memory");
 }
 
-static void remove_one(struct mem_store *m, const char *key)
+void mem_take_out(struct mem_store *m, size_t i)
 {
-	size_t i = lower_bound(m, key, false);
-
-	if (i == m->count || strcmp(m->objects[i]->key, key) != 0)
-		return;
-	mem_object_free(m->objects[i]);
 	m->count--;
 	memmove(m->objects + i, m->objects + i + 1, (m->count - i) * sizeof(*m->objects));
+}
+
+/* Where versions are kept, a marker is put there even if nothing was, as servers do. */
+static int remove_one(struct mem_store *m, const char *key)
+{
+	size_t i = mem_lower_bound(m, key, false);
+
+	if (m->keeps_versions) {
+		AUTO(auto_mem_object_free) struct mem_object *marker = mem_object_new(key, 0, NULL);
+
+		if (!marker)
+			return ENOMEM;
+		marker->marker = true;
+		return mem_install(m, &marker, NULL, NULL, NULL);
+	}
+	if (i == m->count || strcmp(m->objects[i]->key, key) != 0)
+		return 0;
+	mem_object_free(m->objects[i]);
+	mem_take_out(m, i);
+	return 0;
 }
 
 static int mem_remove(struct store *s, const char *const *keys, size_t count, int *results, struct store_call *call)
@@ -313,9 +334,9 @@ static int mem_remove(struct store *s, const char *const *keys, size_t count, in
 	for (size_t i = 0; i < count; i++) {
 		results[i] = store_key_check(&m->base.limits, keys[i]);
 		if (!results[i])
-			remove_one(m, keys[i]);
-		else if (!first)
-			first = store_fail(call, results[i], keys[i], "not a legal key");
+			results[i] = remove_one(m, keys[i]);
+		if (results[i] && !first)
+			first = store_fail(call, results[i], keys[i], results[i] == ENOMEM ? "out of memory" : "not a legal key");
 	}
 	return first;
 }
@@ -379,6 +400,7 @@ static void mem_free(struct store *s)
 	for (size_t i = 0; i < m->count; i++)
 		mem_object_free(m->objects[i]);
 	free(m->objects);
+	store_rules_free(&m->rules);
 	while (m->uploads) {
 		struct mem_upload *upload = m->uploads;
 
@@ -392,7 +414,8 @@ static void mem_free(struct store *s)
 static const struct store_ops mem_ops = {
 	.get = mem_get, .put = mem_put, .head = mem_head, .list = mem_list, .remove = mem_remove, .copy = mem_copy, .begin = mem_begin,
 	.part = mem_part, .part_copy = mem_part_copy, .complete = mem_complete, .abort = mem_abort, .list_parts = mem_list_parts,
-	.list_uploads = mem_list_uploads, .probe = mem_probe, .space = mem_space, .free = mem_free,
+	.list_uploads = mem_list_uploads, .versions = mem_versions, .remove_versions = mem_remove_versions, .rules = mem_rules,
+	.probe = mem_probe, .space = mem_space, .free = mem_free,
 };
 
 int mem_store_new(const struct store_limits *limits, struct store **out)

@@ -3,12 +3,16 @@
 
 #include "s3/store_impl.h"
 
-/* The memory store's own contract between mem_store.c (objects) and mem_upload.c (multipart uploads). */
+/* The memory store's own contract between mem_store.c (objects), mem_upload.c (multipart uploads) and mem_version.c (what it keeps of
+ * old ones). */
 
 struct mem_object {
 	char *key;
 	uint8_t *data;
 	struct store_meta meta;
+	char version[STORE_VERSION_MAX];
+	bool marker;              /* a delete marker, without data */
+	struct mem_object *older; /* the version before this one, owned */
 };
 
 struct mem_part {
@@ -28,10 +32,14 @@ struct mem_upload {
 struct mem_store {
 	struct store base;
 	pthread_mutex_t lock; /* everything below */
-	struct mem_object **objects; /* in order of key */
+	struct mem_object **objects; /* the newest version of each key, in order of key */
 	size_t count, cap;
 	struct mem_upload *uploads;
 	uint64_t uploads_ever; /* makes their ids */
+	bool keeps_versions;
+	uint64_t versions_ever;  /* makes their ids */
+	const char *locked;      /* NULL, or part of the keys whose versions cannot go */
+	struct store_rules rules;
 };
 
 static inline struct mem_store *mem_of(struct store *s)
@@ -39,12 +47,16 @@ static inline struct mem_store *mem_of(struct store *s)
 	return (struct mem_store *)s;
 }
 
-void mem_object_free(struct mem_object *object); /* NULL is legal; so below */
+void mem_object_free(struct mem_object *object); /* and what is older; NULL is legal; so below */
 DEFINE_AUTO(mem_object, mem_object_free)
 void mem_upload_free(struct mem_upload *upload);
 
 /* Resets call and checks cancellation and key (NULL: none): 0 or an error that is already told. */
 int mem_begin_call(struct mem_store *m, const char *key, struct store_call *call);
+/* Index of the first object whose key is >= key; > key where `after`. */
+size_t mem_lower_bound(const struct mem_store *m, const char *key, bool after);
+/* Takes the object of that index out of the array, which may be the last thing that knows it. */
+void mem_take_out(struct mem_store *m, size_t i);
 /* A new object with room for size bytes, not yet in the store; NULL: no memory. */
 struct mem_object *mem_object_new(const char *key, uint64_t size, const char *commit);
 /* Moves *object in where cond allows it; *object is NULL after a success. The lock is held. */
@@ -67,3 +79,9 @@ int mem_complete(struct store *s, const char *key, const char *upload_id, const 
 int mem_abort(struct store *s, const char *key, const char *upload_id, struct store_call *call);
 int mem_list_parts(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call);
 int mem_list_uploads(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call);
+
+/* What mem_version.c does: makes *object the newest version in front of `there` (NULL: none), as the store's mode is. */
+void mem_succeed(struct mem_store *m, struct mem_object *object, struct mem_object *there);
+int mem_versions(struct store *s, const char *prefix, const char *token, uint32_t max, struct store_versions *page, struct store_call *call);
+int mem_remove_versions(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call);
+int mem_rules(struct store *s, struct store_rules *out, struct store_call *call);

@@ -100,18 +100,24 @@ static uint32_t try_timeout(const struct run *run, const struct layer_request *r
 static int remove_pending(struct retry_store *s, const struct layer_request *r)
 {
 	AUTO_FREE const char **keys = calloc(r->count ? r->count : 1, sizeof(*keys));
+	AUTO_FREE struct store_version *versions = calloc(r->count && r->versions ? r->count : 1, sizeof(*versions));
 	AUTO_FREE int *results = calloc(r->count ? r->count : 1, sizeof(*results));
 	struct layer_request batch = *r;
 	int first = 0, again = 0;
 
-	if (!keys || !results)
+	if (!keys || !versions || !results)
 		return store_fail(r->call, ENOMEM, NULL, "out of memory");
 	batch.keys = keys;
 	batch.results = results;
+	batch.versions = versions;
 	batch.count = 0;
-	for (size_t i = 0; i < r->count; i++)
-		if (is_retryable(r->results[i]))
-			keys[batch.count++] = r->keys[i];
+	for (size_t i = 0; i < r->count; i++) {
+		if (!is_retryable(r->results[i]))
+			continue;
+		if (r->versions)
+			versions[batch.count] = r->versions[i];
+		keys[batch.count++] = layer_key(r, i);
+	}
 	layer_below(&s->layer, &batch);
 	for (size_t i = 0, j = 0; i < r->count; i++) {
 		if (is_retryable(r->results[i]))
@@ -133,10 +139,10 @@ static int try_once(struct retry_store *s, struct layer_request *r, struct run *
 	call.timeout_ms = try_timeout(run, r);
 	request.call = &call;
 
-	int rc = r->op == STORE_REMOVE && r->count ? remove_pending(s, &request) : layer_below(&s->layer, &request);
+	int rc = layer_removes(r->op) && r->count ? remove_pending(s, &request) : layer_below(&s->layer, &request);
 
 	if (rc && call.err.code != rc) /* a key's error from an earlier try of the batch */
-		store_fail(&call, rc, r->op == STORE_REMOVE ? NULL : r->key, "%s failed", store_op_name(r->op));
+		store_fail(&call, rc, r->key, "%s failed", store_op_name(r->op));
 	run->ambiguous = run->ambiguous || (rc && call.err.ambiguous);
 	run->broken = is_broken(rc) ? run->broken + 1 : 0;
 	run->refused += rc == EACCES;
@@ -221,7 +227,7 @@ static int finish_remove(struct layer_request *r, int rc)
 		first++;
 	if (first == r->count || r->results[first] == rc)
 		return rc;
-	return store_fail(r->call, r->results[first], r->keys[first], "could not be removed");
+	return store_fail(r->call, r->results[first], layer_key(r, first), "could not be removed");
 }
 
 /* The last word of a call that failed. */
@@ -231,7 +237,7 @@ static int finish(struct layer_request *r, const struct run *run, int rc)
 		r->call->err = (struct store_error){ 0 };
 		return 0;
 	}
-	if (r->op == STORE_REMOVE)
+	if (layer_removes(r->op))
 		rc = finish_remove(r, rc);
 	r->call->err.ambiguous = run->ambiguous;
 	return rc;
@@ -248,7 +254,7 @@ static int retry_around(struct layer *l, struct layer_request *r)
 			 : layer_moves_data(r->op) ? s->config.data_ms
 						   : s->config.meta_ms;
 	run.deadline = run.start + run.allowed_ms;
-	for (size_t i = 0; r->op == STORE_REMOVE && i < r->count; i++)
+	for (size_t i = 0; layer_removes(r->op) && i < r->count; i++)
 		r->results[i] = EAGAIN; /* all are pending */
 	do {
 		rc = try_once(s, r, &run);

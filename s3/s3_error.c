@@ -13,10 +13,13 @@
 const struct s3_error_row s3_error_rows[] = {
 	{ "NoSuchKey", REFUSED(ENOENT) },
 	{ "NoSuchVersion", REFUSED(ENOENT) },
+	{ "NoSuchLifecycleConfiguration", REFUSED(ENOENT) },
 	{ "NoSuchUpload", REFUSED(ENODATA) },
 	{ "NoSuchBucket", REFUSED(ENODEV) },
 	{ "InvalidBucketName", REFUSED(ENODEV) },
 	{ "PreconditionFailed", REFUSED(ESTALE) },
+
+	{ "ObjectLocked", REFUSED(EPERM) },
 
 	{ "AccessDenied", REFUSED(EACCES) },
 	{ "AccessForbidden", REFUSED(EACCES) },
@@ -128,4 +131,13 @@ struct s3_verdict s3_verdict(int http_status, const char *s3_code, bool has_body
 	if (http_status >= 300)
 		return (struct s3_verdict)REFUSED(EBADMSG);
 	return (struct s3_verdict)IN_DOUBT(EBADMSG);
+}
+
+bool s3_error_is_lock(const char *s3_code, const char *message)
+{
+	if (strcmp(s3_code, "ObjectLocked") == 0)
+		return true;
+	if (strcmp(s3_code, "AccessDenied") != 0 && strcmp(s3_code, "InvalidRequest") != 0)
+		return false;
+	return strstr(message, "WORM protected") || strstr(message, "by object lock"); /* a refusal of rights may name the key */
 }

@@ -15,6 +15,10 @@ struct s3_verdict {
  * never carry a code; without it a bare 404 of any other web server is not taken for "no such object" (EBADMSG). */
 struct s3_verdict s3_verdict(int http_status, const char *s3_code, bool has_body);
 
+/* Whether the refusal to remove a version says that an object lock keeps it. There is no code of its own for that: AWS answers
+ * AccessDenied, MinIO and versitygw InvalidRequest, and only the message tells the lock from a missing right. */
+bool s3_error_is_lock(const char *s3_code, const char *message);
+
 /* The table itself, for its test. */
 struct s3_error_row {
 	const char *s3_code;

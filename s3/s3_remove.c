@@ -8,40 +8,68 @@
 
 #include <errno.h>
 
-/* Many keys go in one DeleteObjects. One key alone, and keys that XML cannot carry, go by DELETE. */
+/* Many keys, or versions, go in one DeleteObjects. One alone, and keys that XML cannot carry, go by DELETE. */
 
-#define BODY_MAX (8u << 20) /* 1000 keys of 1024 bytes, each byte escaped */
+#define BODY_MAX (8u << 20) /* 1000 keys of 1024 bytes, each byte escaped, and their versions */
 
-static int remove_one(struct s3_task *task)
-{
-	struct s3_request request = { .method = "DELETE", .mutates = true };
-	AUTO(http_reply_free) struct http_reply reply;
-	int rc = s3_send(task, &request, &reply);
-
-	if (rc != ENOENT)
-		return rc;
-	task->call->err = (struct store_error){ 0 }; /* not there: that was the aim */
-	return 0;
-}
-
-/* What the parser of the answer fills. */
+/* One removal, and what the parser of its answer fills. */
 struct batch {
 	struct s3_task *task;
-	const char *const *keys;
+	const char *const *keys;              /* or */
+	const struct store_version *versions; /* not NULL: for good */
 	size_t count;
 	int *results;
 	int first; /* the first errno of any key */
 	struct store_error why; /* and its details */
 };
 
-static int on_key_error(void *arg, const char *key, const char *s3_code, const char *message)
+static const char *key_at(const struct batch *batch, size_t i)
+{
+	return batch->versions ? batch->versions[i].key : batch->keys[i];
+}
+
+/* "": the newest. */
+static const char *version_at(const struct batch *batch, size_t i)
+{
+	return batch->versions ? batch->versions[i].id : "";
+}
+
+static int remove_one(struct s3_task *task, const char *version)
+{
+	struct s3_request request = { .method = "DELETE", .mutates = true };
+	AUTO(http_reply_free) struct http_reply reply;
+
+	if (*version)
+		s3_add_query(&request, "versionId", version);
+
+	int rc = s3_send(task, &request, &reply);
+
+	if (*version && rc && s3_error_is_lock(task->call->err.s3_code, task->call->err.message))
+		rc = task->call->err.code = EPERM;
+	if (rc != ENOENT)
+		return rc;
+	task->call->err = (struct store_error){ 0 }; /* not there: that was the aim */
+	return 0;
+}
+
+/* Every entry that the answer means: of that key, and of that version where it names one. */
+static bool is_meant(const struct batch *batch, size_t i, const char *key, const char *version)
+{
+	if (strcmp(key_at(batch, i), key) != 0)
+		return false;
+	return !batch->versions || !*version || strcmp(version_at(batch, i), version) == 0;
+}
+
+static int on_key_error(void *arg, const char *key, const char *version, const struct s3_error_reply *error)
 {
 	struct batch *batch = arg;
-	int code = s3_verdict(200, s3_code, true).code;
+	int code = s3_verdict(200, error->s3_code, true).code;
 	bool known = false;
 
+	if (batch->versions && s3_error_is_lock(error->s3_code, error->message))
+		code = EPERM;
 	for (size_t i = 0; i < batch->count; i++)
-		if (strcmp(batch->keys[i], key) == 0) {
+		if (is_meant(batch, i, key, version)) {
 			batch->results[i] = code == ENOENT ? 0 : code;
 			known = true;
 		}
@@ -49,19 +77,27 @@ static int on_key_error(void *arg, const char *key, const char *s3_code, const c
 		return EBADMSG; /* then it is not known which key is meant */
 	if (code == ENOENT || batch->first)
 		return 0;
-	batch->first = store_fail(batch->task->call, code, key, "%s", message);
+	batch->first = store_fail(batch->task->call, code, key, "%s", error->message);
 	batch->why = batch->task->call->err;
-	snprintf(batch->why.s3_code, sizeof(batch->why.s3_code), "%s", s3_code);
+	snprintf(batch->why.s3_code, sizeof(batch->why.s3_code), "%s", error->s3_code);
 	return 0;
 }
 
-static int put_key(struct buf *body, const char *key)
+static int put_entry(struct buf *body, const char *key, const char *version)
 {
 	int rc = buf_puts(body, "<Object><Key>");
 
 	if (!rc)
 		rc = xml_put(body, key);
-	return rc ? rc : buf_puts(body, "</Key></Object>");
+	if (!rc)
+		rc = buf_puts(body, "</Key>");
+	if (!rc && *version)
+		rc = buf_puts(body, "<VersionId>");
+	if (!rc && *version)
+		rc = xml_put(body, version);
+	if (!rc && *version)
+		rc = buf_puts(body, "</VersionId>");
+	return rc ? rc : buf_puts(body, "</Object>");
 }
 
 /* *carried: how many keys the body names. */
@@ -71,8 +107,8 @@ static int put_body(struct buf *body, const struct batch *batch, size_t *carried
 
 	*carried = 0;
 	for (size_t i = 0; !rc && i < batch->count; i++)
-		if (xml_can_carry(batch->keys[i])) {
-			rc = put_key(body, batch->keys[i]);
+		if (xml_can_carry(key_at(batch, i))) {
+			rc = put_entry(body, key_at(batch, i), version_at(batch, i));
 			++*carried;
 		}
 	return rc ? rc : buf_puts(body, "</Delete>");
@@ -122,10 +158,10 @@ static int remove_batch(struct batch *batch)
 static void remove_singly(struct batch *batch, bool all)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		if (!all && xml_can_carry(batch->keys[i]))
+		if (!all && xml_can_carry(key_at(batch, i)))
 			continue;
-		batch->task->key = batch->keys[i];
-		batch->results[i] = remove_one(batch->task);
+		batch->task->key = key_at(batch, i);
+		batch->results[i] = remove_one(batch->task, version_at(batch, i));
 		if (!batch->results[i] || batch->first)
 			continue;
 		batch->first = batch->results[i];
@@ -138,32 +174,46 @@ static int check_keys(struct batch *batch)
 	if (batch->count > batch->task->store->base.limits.delete_max)
 		return store_fail(batch->task->call, EINVAL, NULL, "more keys than one removal takes");
 	for (size_t i = 0; i < batch->count; i++) {
-		int rc = s3_check_key(batch->task, batch->keys[i]);
+		int rc = s3_check_key(batch->task, key_at(batch, i));
 
+		if (!rc && batch->versions && !version_at(batch, i)[0])
+			rc = store_fail(batch->task->call, EINVAL, key_at(batch, i), "no version: that would only hide it");
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
+static int run(struct batch *batch, int rc)
+{
+	if (!rc)
+		rc = check_keys(batch);
+	for (size_t i = 0; i < batch->count; i++)
+		batch->results[i] = 0;
+	if (!rc && batch->count > 1)
+		rc = remove_batch(batch);
+	for (size_t i = 0; rc && i < batch->count; i++)
+		batch->results[i] = rc;
+	if (rc)
+		return rc;
+	remove_singly(batch, batch->count == 1);
+	if (batch->first)
+		batch->task->call->err = batch->why;
+	return batch->first;
+}
+
 int s3_remove(struct store *s, const char *const *keys, size_t count, int *results, struct store_call *call)
 {
 	struct s3_task task;
 	struct batch batch = { .task = &task, .keys = keys, .count = count, .results = results };
-	int rc = s3_task_begin(&task, s, NULL, false, call);
 
-	if (!rc)
-		rc = check_keys(&batch);
-	for (size_t i = 0; i < count; i++)
-		results[i] = 0;
-	if (!rc && count > 1)
-		rc = remove_batch(&batch);
-	for (size_t i = 0; rc && i < count; i++)
-		results[i] = rc;
-	if (rc)
-		return rc;
-	remove_singly(&batch, count == 1);
-	if (batch.first)
-		task.call->err = batch.why;
-	return batch.first;
+	return run(&batch, s3_task_begin(&task, s, NULL, false, call));
+}
+
+int s3_remove_versions(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call)
+{
+	struct s3_task task;
+	struct batch batch = { .task = &task, .versions = versions, .count = count, .results = results };
+
+	return run(&batch, s3_task_begin(&task, s, NULL, false, call));
 }

@@ -2,7 +2,7 @@
 #include "s3/s3_reply.h"
 
 #include "base/buf.h"
-#include "base/clock.h"
+#include "s3/s3_take.h"
 #include "s3/store_impl.h"
 #include "s3/xml.h"
 
@@ -10,71 +10,6 @@
 
 /* Each answer has a struct of what was read so far, a function that xml_read calls for every element, and a check at the end. The
  * order of elements differs between servers (MinIO tells EncodingType last), so nothing is decoded before the document is whole. */
-
-static bool is(const char *path, const char *name)
-{
-	return strcmp(path, name) == 0;
-}
-
-/* The rest of path behind "root/", or "" for the root itself; NULL: another root. */
-static const char *below(const char *path, const char *root)
-{
-	size_t n = strlen(root);
-
-	if (strncmp(path, root, n) != 0)
-		return NULL;
-	if (path[n] == '\0')
-		return path + n;
-	return path[n] == '/' ? path + n + 1 : NULL;
-}
-
-static int take_number(uint64_t *out, const char *text, uint64_t max)
-{
-	uint64_t n = 0;
-
-	if (!*text)
-		return EBADMSG;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return EBADMSG;
-
-		uint64_t digit = (uint64_t)(*text - '0');
-
-		if (n > (max - digit) / 10)
-			return EBADMSG;
-		n = n * 10 + digit;
-	}
-	*out = n;
-	return 0;
-}
-
-static int take_flag(bool *out, const char *text)
-{
-	*out = is(text, "true");
-	return *out || is(text, "false") ? 0 : EBADMSG;
-}
-
-static int take_time(int64_t *out, const char *text)
-{
-	return clock_parse_utc(out, text) ? EBADMSG : 0;
-}
-
-/* Replaces *out by a copy of text. */
-static int take_copy(char **out, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return ENOMEM;
-	free(*out);
-	*out = copy;
-	return 0;
-}
-
-static void take_cut(char *out, size_t cap, const char *text)
-{
-	snprintf(out, cap, "%s", text);
-}
 
 int s3_take_etag(char etag[STORE_ETAG_MAX], const char *text)
 {
@@ -176,30 +111,6 @@ int s3_parse_result(const void *data, size_t len, const char *root, struct s3_re
 	if (rc)
 		return rc;
 	return (is(root, "InitiateMultipartUploadResult") ? result->upload_id[0] : result->etag[0]) ? 0 : EBADMSG;
-}
-
-/* ---- what listings share */
-
-struct paging {
-	bool url_encoded;
-	bool truncated, truncated_told;
-};
-
-/* Elements that every listing has: true where this was one of them (*rc is then set). */
-static bool take_paging(struct paging *paging, const char *name, const char *text, int *rc)
-{
-	*rc = 0;
-	if (is(name, "EncodingType")) {
-		paging->url_encoded = is(text, "url");
-		*rc = paging->url_encoded || !*text ? 0 : EBADMSG;
-		return true;
-	}
-	if (is(name, "IsTruncated")) {
-		paging->truncated_told = true;
-		*rc = take_flag(&paging->truncated, text);
-		return true;
-	}
-	return false;
 }
 
 /* ---- ListObjectsV2 */
@@ -489,7 +400,7 @@ int s3_parse_uploads(const void *data, size_t len, const char *key, struct store
 struct delete_reader {
 	s3_delete_error_fn fn;
 	void *arg;
-	char *key;
+	char *key, *version;
 	struct s3_error_reply error;
 };
 
@@ -502,15 +413,18 @@ static int on_delete(void *arg, const char *path, const char *text)
 		return EBADMSG;
 	if (is(name, "Error/Key"))
 		return take_copy(&reader->key, text);
+	if (is(name, "Error/VersionId"))
+		return take_copy(&reader->version, text);
 	if (!is(name, "Error"))
 		return below(name, "Error") ? on_error(&reader->error, name, text) : 0;
 	if (!reader->key || !reader->error.s3_code[0])
 		return EBADMSG;
 
-	int rc = reader->fn(reader->arg, reader->key, reader->error.s3_code, reader->error.message);
+	int rc = reader->fn(reader->arg, reader->key, reader->version ? reader->version : "", &reader->error);
 
 	free(reader->key);
-	reader->key = NULL;
+	free(reader->version);
+	reader->key = reader->version = NULL;
 	reader->error = (struct s3_error_reply){ 0 };
 	return rc;
 }
@@ -521,5 +435,6 @@ int s3_parse_delete(const void *data, size_t len, s3_delete_error_fn fn, void *a
 	int rc = xml_read(data, len, on_delete, &reader);
 
 	free(reader.key);
+	free(reader.version);
 	return rc;
 }

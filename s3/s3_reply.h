@@ -37,8 +37,18 @@ struct s3_uploads_next {
 };
 int s3_parse_uploads(const void *data, size_t len, const char *key, struct store_uploads *uploads, struct s3_uploads_next *next);
 
-/* DeleteResult: fn is called for every key that could not be deleted. */
-typedef int (*s3_delete_error_fn)(void *arg, const char *key, const char *s3_code, const char *message);
+/* One page of ListObjectVersions: prefix as above. By key, and newest first within one. page->next is the token of the following page, made
+ * of the two markers of the answer. */
+int s3_parse_versions(const void *data, size_t len, const char *prefix, struct store_versions *page);
+
+/* VersioningConfiguration: whether versions are kept, or were until they were suspended: old ones are still there then. */
+int s3_parse_versioning(const void *data, size_t len, bool *keeps);
+/* LifecycleConfiguration: its enabled rules, into rules->list. What narrows a rule further than its prefix (tags, sizes) is not looked at,
+ * and a prefix that is too long is cut: a rule may hold for less than is told, never for more. */
+int s3_parse_lifecycle(const void *data, size_t len, struct store_rules *rules);
+
+/* DeleteResult: fn is called for every key that could not be deleted; version: "" where none is told. */
+typedef int (*s3_delete_error_fn)(void *arg, const char *key, const char *version, const struct s3_error_reply *error);
 int s3_parse_delete(const void *data, size_t len, s3_delete_error_fn fn, void *arg);
 
 /* An ETag as S3 sends it, in a header or in XML: the quotes go. EBADMSG: empty, too long, or with characters that no ETag has. */

@@ -376,7 +376,8 @@ static void s3_free(struct store *base)
 static const struct store_ops s3_ops = {
 	.get = s3_get, .put = s3_put, .head = s3_head, .list = s3_list, .remove = s3_remove, .copy = s3_copy, .begin = s3_begin,
 	.part = s3_part, .part_copy = s3_part_copy, .complete = s3_complete, .abort = s3_abort, .list_parts = s3_list_parts,
-	.list_uploads = s3_list_uploads, .probe = s3_probe, .space = s3_space, .free = s3_free,
+	.list_uploads = s3_list_uploads, .versions = s3_versions, .remove_versions = s3_remove_versions, .rules = s3_rules,
+	.probe = s3_probe, .space = s3_space, .free = s3_free,
 };
 
 static bool only_of(const char *text, const char *allowed)

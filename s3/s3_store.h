@@ -6,8 +6,8 @@
 #include "s3/store.h"
 #include "s3/stores.h"
 
-/* The S3 store's own contract between its files: s3_store.c (objects), s3_remove.c, s3_list.c, s3_multipart.c, and s3_request.c, which
- * makes their requests. */
+/* The S3 store's own contract between its files: s3_store.c (objects), s3_remove.c, s3_list.c, s3_multipart.c, s3_versions.c,
+ * and s3_request.c, which makes their requests. */
 
 #define S3_META_COMMIT "x-amz-meta-pishop-commit"
 #define S3_CRC_TEXT 9     /* a CRC-32C in base64, with the NUL */
@@ -111,3 +111,6 @@ int s3_complete(struct store *s, const char *key, const char *upload_id, const s
 int s3_abort(struct store *s, const char *key, const char *upload_id, struct store_call *call);
 int s3_list_parts(struct store *s, const char *key, const char *upload_id, struct store_parts *parts, struct store_call *call);
 int s3_list_uploads(struct store *s, const char *key, struct store_uploads *uploads, struct store_call *call);
+int s3_versions(struct store *s, const char *prefix, const char *token, uint32_t max, struct store_versions *page, struct store_call *call);
+int s3_remove_versions(struct store *s, const struct store_version *versions, size_t count, int *results, struct store_call *call);
+int s3_rules(struct store *s, struct store_rules *out, struct store_call *call);

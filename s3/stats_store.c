@@ -14,7 +14,8 @@ const char *store_op_name(enum store_op op)
 		[STORE_GET] = "get", [STORE_PUT] = "put", [STORE_HEAD] = "head", [STORE_LIST] = "list", [STORE_REMOVE] = "remove",
 		[STORE_COPY] = "copy", [STORE_BEGIN] = "begin", [STORE_PART] = "part", [STORE_PART_COPY] = "part_copy",
 		[STORE_COMPLETE] = "complete", [STORE_ABORT] = "abort", [STORE_LIST_PARTS] = "list_parts",
-		[STORE_LIST_UPLOADS] = "list_uploads", [STORE_PROBE] = "probe", [STORE_SPACE] = "space",
+		[STORE_LIST_UPLOADS] = "list_uploads", [STORE_VERSIONS] = "versions", [STORE_REMOVE_VERSIONS] = "remove_versions",
+		[STORE_RULES] = "rules", [STORE_PROBE] = "probe", [STORE_SPACE] = "space",
 	};
 
 	return (unsigned)op < STORE_OPS ? names[op] : "unknown";

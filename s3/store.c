@@ -53,6 +53,25 @@ void store_uploads_free(struct store_uploads *uploads)
 	*uploads = (struct store_uploads){ 0 };
 }
 
+void store_versions_free(struct store_versions *versions)
+{
+	if (!versions)
+		return;
+	for (size_t i = 0; i < versions->count; i++)
+		free(versions->list[i].key);
+	free(versions->list);
+	free(versions->next);
+	*versions = (struct store_versions){ 0 };
+}
+
+void store_rules_free(struct store_rules *rules)
+{
+	if (!rules)
+		return;
+	free(rules->list);
+	*rules = (struct store_rules){ 0 };
+}
+
 static int segment_check(const struct store_limits *limits, const char *segment, size_t n)
 {
 	if (n == 0 || (n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.'))
@@ -153,6 +172,7 @@ static const char *code_words(int code)
 		{ EINVAL, "the request is wrong" },
 		{ ENAMETOOLONG, "the name is too long" },
 		{ EOPNOTSUPP, "the store cannot do that" },
+		{ EPERM, "an object lock keeps it" },
 		{ ENOTRECOVERABLE, "this machine's clock is too far off" },
 		{ ECANCELED, "cancelled" },
 		{ ENOMEM, "out of memory" },
@@ -282,18 +302,25 @@ int store_multipart_etag(const struct store_part *parts, size_t count, char out[
 	return 0;
 }
 
+/* Room for one more of `size` bytes in a list that began empty. Capacity is PAGE_FIRST, then the next power of two. */
+static int grow(void *list_at, size_t count, size_t size)
+{
+	void *list;
+
+	if (count && (count < PAGE_FIRST || (count & (count - 1))))
+		return 0;
+	memcpy(&list, list_at, sizeof(list));
+	list = reallocarray(list, count ? 2 * count : PAGE_FIRST, size);
+	if (!list)
+		return ENOMEM;
+	memcpy(list_at, &list, sizeof(list));
+	return 0;
+}
+
 int store_page_add(struct store_page *page, const struct store_object *object)
 {
-	bool full = page->count == 0 || (page->count >= PAGE_FIRST && (page->count & (page->count - 1)) == 0);
-
-	if (full) { /* capacity is PAGE_FIRST, then the next power of two */
-		size_t cap = page->count ? 2 * page->count : PAGE_FIRST;
-		struct store_object *grown = realloc(page->objects, cap * sizeof(*grown));
-
-		if (!grown)
-			return ENOMEM;
-		page->objects = grown;
-	}
+	if (grow(&page->objects, page->count, sizeof(*page->objects)))
+		return ENOMEM;
 
 	char *key = strdup(object->key);
 
@@ -302,6 +329,29 @@ int store_page_add(struct store_page *page, const struct store_object *object)
 	page->objects[page->count] = *object;
 	page->objects[page->count].key = key;
 	page->count++;
+	return 0;
+}
+
+int store_versions_add(struct store_versions *versions, const struct store_version *version)
+{
+	if (grow(&versions->list, versions->count, sizeof(*versions->list)))
+		return ENOMEM;
+
+	char *key = strdup(version->key);
+
+	if (!key)
+		return ENOMEM;
+	versions->list[versions->count] = *version;
+	versions->list[versions->count].key = key;
+	versions->count++;
+	return 0;
+}
+
+int store_rules_add(struct store_rules *rules, const struct store_rule *rule)
+{
+	if (grow(&rules->list, rules->count, sizeof(*rules->list)))
+		return ENOMEM;
+	rules->list[rules->count++] = *rule;
 	return 0;
 }
 
@@ -324,5 +374,28 @@ int store_token_parse(const char *token, const char **after, bool *is_prefix)
 		return EINVAL;
 	*is_prefix = token[0] == 'p';
 	*after = token + 1;
+	return 0;
+}
+
+int store_versions_set_next(struct store_versions *versions, const char *key, const char *id)
+{
+	char *next;
+
+	if (asprintf(&next, "%s %s", id, key) < 0)
+		return ENOMEM;
+	free(versions->next);
+	versions->next = next;
+	return 0;
+}
+
+int store_versions_token(const char *token, char id[STORE_VERSION_MAX], const char **key)
+{
+	size_t n = strcspn(token, " "); /* no id has a blank in it */
+
+	if (n >= STORE_VERSION_MAX || !token[n] || !token[n + 1])
+		return EINVAL;
+	memcpy(id, token, n);
+	id[n] = '\0';
+	*key = token + n + 1;
 	return 0;
 }

@@ -42,6 +42,7 @@
  *   EFBIG         larger than the store takes
  *   EINVAL        the request is wrong (400, a bad key or argument)
  *   EOPNOTSUPP    the store cannot do that
+ *   EPERM         an object lock keeps this version for now (remove_versions)
  *   ENOTRECOVERABLE  the clock is so far off that requests are refused, and correcting did not help
  *   ECANCELED     call->cancel was set
  *   ESHUTDOWN     store_end_by's moment has come

@@ -28,6 +28,13 @@ int store_cond_check(const struct store_cond *cond, const char *there);
 int store_md5(const struct iovec *iov, int iovcnt, uint8_t out[STORE_MD5_BYTES]);
 /* Appends to a page that began zeroed; object->key is copied. 0 or ENOMEM. */
 int store_page_add(struct store_page *page, const struct store_object *object);
+/* The same for versions and rules; version->key is copied. */
+int store_versions_add(struct store_versions *versions, const struct store_version *version);
+int store_rules_add(struct store_rules *rules, const struct store_rule *rule);
+/* A token of versions: key and version id of the last entry seen; id may be "". Sets versions->next: 0 or ENOMEM. The parser fills id and
+ * points *key into token: 0 or EINVAL. */
+int store_versions_set_next(struct store_versions *versions, const char *key, const char *id);
+int store_versions_token(const char *token, char id[STORE_VERSION_MAX], const char **key);
 /* The token of the page after this one, made from its last entry: 0 or ENOMEM. store_token_parse gives back the key of that entry
  * (pointing into token) and whether it was a common prefix: 0 or EINVAL. */
 int store_page_set_next(struct store_page *page);

@@ -7,6 +7,13 @@
 
 /* ---- mem_store.c: in memory, for tests; honours everything, limits can be made small. */
 int mem_store_new(const struct store_limits *limits /* NULL: S3's */, struct store **out);
+/* Switches versioning on for good: from now on every write makes a version and every remove a delete marker. What is there already is
+ * version "null". Any thread. */
+void mem_store_keep_versions(struct store *mem);
+/* An object lock: no version whose key contains this can be removed, until the next call. Borrowed; NULL: none. */
+void mem_store_lock(struct store *mem, const char *key_part);
+/* One more of the rules that `rules` answers; nothing acts on it. 0 or ENOMEM. */
+int mem_store_add_rule(struct store *mem, const struct store_rule *rule);
 
 /* ---- dir_store.c: a local folder that exists, one file an object; crash-safe (temporary file, fsync, rename, fsync of the folder).
  * Same semantics as S3, conditions included, for all processes that use this store on the same folder (flock per key).
@@ -52,7 +59,8 @@ int retry_store_new(struct store *below, const struct retry_config *config, stru
 /* ---- stats_store.c: counts calls, errors and bytes by operation. */
 enum store_op {
 	STORE_GET, STORE_PUT, STORE_HEAD, STORE_LIST, STORE_REMOVE, STORE_COPY, STORE_BEGIN, STORE_PART, STORE_PART_COPY,
-	STORE_COMPLETE, STORE_ABORT, STORE_LIST_PARTS, STORE_LIST_UPLOADS, STORE_PROBE, STORE_SPACE, STORE_OPS
+	STORE_COMPLETE, STORE_ABORT, STORE_LIST_PARTS, STORE_LIST_UPLOADS, STORE_VERSIONS, STORE_REMOVE_VERSIONS, STORE_RULES, STORE_PROBE,
+	STORE_SPACE, STORE_OPS
 };
 struct store_counts {
 	uint64_t calls[STORE_OPS], errors[STORE_OPS];
@@ -61,6 +69,11 @@ struct store_counts {
 const char *store_op_name(enum store_op op);
 int stats_store_new(struct store *below, struct store **out);
 void stats_store_read(struct store *stats, struct store_counts *out);
+
+/* ---- limit_store.c: lets object bytes of get, put and part pass at bytes_per_s at most (0: unlimited), in all threads and both
+ * directions together. A call waits before it begins until the calls before it are paid for, so the first of them goes at once; copies
+ * inside the store are free. Waiting is no part of the call's time, so this layer stands above retry; call->cancel ends it (ECANCELED). */
+int limit_store_new(struct store *below, uint64_t bytes_per_s, struct store **out);
 
 /* ---- fault_store.c: for tests. Rules are tried in order; the first that matches a call acts. */
 enum fault_action {

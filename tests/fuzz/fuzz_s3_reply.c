@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3/s3_reply.h"
+#include "s3/store_impl.h"
 
 /* The XML answers of a server: the first byte says which, the rest is the document. What is accepted must keep its promises. */
 
@@ -59,6 +60,44 @@ static void read_uploads(const uint8_t *data, size_t size)
 	store_uploads_free(&uploads);
 }
 
+static bool good_id(const char *id)
+{
+	if (!*id)
+		return false;
+	for (; *id; id++)
+		if (*id <= ' ' || *id >= 0x7f)
+			return false;
+	return true;
+}
+
+static void read_versions(const uint8_t *data, size_t size)
+{
+	struct store_versions page;
+	char id[STORE_VERSION_MAX];
+	const char *key;
+
+	if (s3_parse_versions(data, size, "p/", &page) == 0) {
+		for (size_t i = 0; i < page.count; i++) {
+			require(strncmp(page.list[i].key, "p/", 2) == 0 && good_etag(page.list[i].etag) && good_id(page.list[i].id));
+			require(i == 0 || strcmp(page.list[i - 1].key, page.list[i].key) <= 0);
+			require(!page.list[i].marker || !page.list[i].size);
+		}
+		require(!page.next || (store_versions_token(page.next, id, &key) == 0 && key[0]));
+	}
+	store_versions_free(&page);
+}
+
+static void read_bucket(const uint8_t *data, size_t size)
+{
+	struct store_rules rules = { 0 };
+
+	if (s3_parse_lifecycle(data, size, &rules) == 0)
+		for (size_t i = 0; i < rules.count; i++)
+			require(!rules.list[i].days || rules.list[i].expires_current);
+	s3_parse_versioning(data, size, &rules.versioning);
+	store_rules_free(&rules);
+}
+
 static void read_result(const uint8_t *data, size_t size, const char *root)
 {
 	struct s3_result result;
@@ -74,9 +113,9 @@ static void read_error(const uint8_t *data, size_t size)
 	require(s3_parse_error(data, size, &error) != 0 || error.s3_code[0]);
 }
 
-static int on_key(void *arg, const char *key, const char *s3_code, const char *message)
+static int on_key(void *arg, const char *key, const char *version, const struct s3_error_reply *error)
 {
-	require(key && s3_code[0] && message);
+	require(key && version && error->s3_code[0]);
 	return 0;
 }
 
@@ -93,6 +132,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'u':
 		read_uploads(data + 1, size - 1);
+		break;
+	case 'v':
+		read_versions(data + 1, size - 1);
+		break;
+	case 'b':
+		read_bucket(data + 1, size - 1);
 		break;
 	case 'c':
 		read_result(data + 1, size - 1, "CompleteMultipartUploadResult");

@@ -178,6 +178,8 @@ static void every_operation_is_repeated(void **state)
 	struct store_parts parts;
 	struct store_uploads uploads;
 	struct store_space space;
+	struct store_versions versions;
+	struct store_rules rules;
 	const char *k = "k";
 	char id[STORE_UPLOAD_MAX];
 	size_t n;
@@ -203,6 +205,13 @@ static void every_operation_is_repeated(void **state)
 	assert_int_equal(o->complete(s, "u", id, &part, 1, NULL, NULL, NULL), 0);
 	assert_int_equal(o->begin(s, "u", NULL, id, NULL), 0);
 	assert_int_equal(o->abort(s, "u", id, NULL), 0);
+	assert_int_equal(o->versions(s, k, NULL, 0, &versions, NULL), 0);
+	assert_int_equal(versions.count, 1);
+	assert_int_equal(o->remove_versions(s, versions.list, 1, &result, NULL), 0);
+	assert_int_equal(o->head(s, k, &meta, NULL), ENOENT);
+	store_versions_free(&versions);
+	assert_int_equal(o->rules(s, &rules, NULL), 0);
+	store_rules_free(&rules);
 	assert_int_equal(o->remove(s, &k, 1, &result, NULL), 0);
 	assert_int_equal(o->probe(s, NULL), 0);
 	assert_int_equal(o->space(s, &space, NULL), 0);

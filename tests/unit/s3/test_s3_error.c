@@ -13,7 +13,7 @@
 static bool known_errno(int code)
 {
 	static const int all[] = { ENOENT, ENODATA, ESTALE, EACCES, EKEYREJECTED, ENODEV, ETIMEDOUT, EAGAIN, EREMOTEIO, EBADMSG, EILSEQ,
-				   ENOSPC, EFBIG, EINVAL, ENAMETOOLONG, EOPNOTSUPP, ENOTRECOVERABLE };
+				   ENOSPC, EFBIG, EINVAL, ENAMETOOLONG, EOPNOTSUPP, ENOTRECOVERABLE, EPERM };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (all[i] == code)

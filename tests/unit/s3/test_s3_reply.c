@@ -289,12 +289,13 @@ static void bad_uploads(void **state)
 
 /* ---- removals */
 
-static int count_error(void *arg, const char *key, const char *s3_code, const char *message)
+static int count_error(void *arg, const char *key, const char *version, const struct s3_error_reply *error)
 {
 	++*(int *)arg;
 	assert_string_equal(key, "a&b");
-	assert_string_equal(s3_code, "AccessDenied");
-	assert_string_equal(message, "no");
+	assert_string_equal(version, "");
+	assert_string_equal(error->s3_code, "AccessDenied");
+	assert_string_equal(error->message, "no");
 	return 0;
 }
 
