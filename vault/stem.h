@@ -14,7 +14,8 @@
  *   RFC 3339: YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM), also with "_", " " or "-" in place of T, ":" written as "-" and without zone
  *   YYYYMMDD  YYYY-MM-DD  (00:00:00)
  *   epoch seconds: ten digits from 1000000000 to 4294967295
- * The first that has a time of day counts; without one, the first. A date that does not exist is no timestamp. */
+ * The first that has a time of day counts; without one, the first. A date that does not exist is no timestamp. A fraction with a letter other than Z behind it is
+ * none: ".7z" is a suffix. */
 #define STEM_CAP 256u /* bytes with NUL */
 
 struct stem {
@@ -23,10 +24,10 @@ struct stem {
 	int64_t time_s; /* seconds since the epoch */
 };
 
-/* name: one component. Always gives a stem: at worst the whole name. */
+/* name: one component. Always gives a stem: at worst the whole name. A stem over 255 bytes is cut; then stem_has is false for every name. */
 void stem_of(const char *name, struct stem *out);
 /* Whether that name is of that set. */
 bool stem_has(const char *stem, const char *name);
-/* A file that holds a whole backup: by its suffix (.tar, .tar.*, .tgz, .tbz2, .txz, .tzst, .zip, .7z, .archive, .gz, .bz2, .xz, .zst, .lz4, .enc, .gpg, .age),
- * in any case of letters. */
+/* A file that holds a whole backup: by its suffix (.tar, .tgz, .tbz2, .txz, .tzst, .zip, .7z, .archive, .gz, .bz2, .xz, .zst, .lz4, .enc, .gpg, .age; .tar with .lz, .lzma,
+ * .lzo, .br, .z, .sz behind it), in any case of letters. Checksums, signatures and pieces (.tar.gz.sha256, .tar.asc, .tar.aa) are none. */
 bool stem_is_archive(const char *name);
