@@ -8,6 +8,8 @@
 
 struct removals; /* tree removal batch, vault/removal.c */
 struct runs;     /* records by tenant, vault/run.c */
+struct audits;   /* audit logs by tenant, vault/audit.c */
+struct lease;    /* leases that this process holds, vault/lease.c */
 struct writers;  /* list of all writers, vault/writer.c */
 
 /* The inside of a vault, for vault/ only. Constructed and ended by vault.c, which calls each part's _start and _stop. */
@@ -25,6 +27,8 @@ struct vault {
 	struct removals *removals;
 	struct runs *runs;
 	struct writers *writers;
+	struct audits *audits;
+	struct lease *leases;       /* list, under lock */
 	struct object_cache *cache; /* plain content of small objects, vault/object.c */
 	pthread_t thread;           /* calls the ticks */
 	pthread_mutex_t lock;
