@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/sync.h"
+#include "vault/audit.h"
 #include "vault/object_private.h"
 #include "vault/open.h"
 #include "vault/run.h"
@@ -25,6 +26,7 @@
 #define READ_FLOOR_MIN 32u
 #define RECOVER_EVERY_MS (5 * 60 * 1000)
 #define CLOSE_MS 5000 /* for the records, after the deadline of vault_end_by */
+#define AUDIT_EVERY_MS (60 * 1000)
 
 static void set_defaults(struct vault_config *c)
 {
@@ -70,6 +72,7 @@ static void vault_release(struct vault *v)
 	pool_free(v->upload_pool);
 	if (v->writers)
 		writers_stop(v);
+	audit_stop(v);
 	if (v->runs)
 		runs_stop(v);
 	removals_stop(v);
@@ -138,6 +141,8 @@ static int start_parts(struct vault *v)
 		rc = removals_start(v);
 	if (!rc)
 		rc = runs_start(v);
+	if (!rc)
+		rc = audit_start(v);
 	return rc ? rc : writers_start(v);
 }
 
@@ -161,7 +166,7 @@ static bool thread_wait(struct vault *v, int64_t ms)
 static void *thread_run(void *arg)
 {
 	struct vault *v = arg;
-	int64_t now = clock_mono_ms(), next_tick = now + 1000, next_recover = now + RECOVER_EVERY_MS;
+	int64_t now = clock_mono_ms(), next_tick = now + 1000, next_recover = now + RECOVER_EVERY_MS, next_audit = now + AUDIT_EVERY_MS;
 
 	while (thread_wait(v, removals_tick(v))) {
 		now = clock_mono_ms();
@@ -169,9 +174,14 @@ static void *thread_run(void *arg)
 			run_tick(v);
 			next_tick = now + 1000;
 		}
-		if (now >= next_recover) {
-			struct store_call call = { .cancel = &v->ending };
 
+		struct store_call call = { .cancel = &v->ending };
+
+		if (now >= next_audit) {
+			audit_flush(v, NULL, &call);
+			next_audit = clock_mono_ms() + AUDIT_EVERY_MS;
+		}
+		if (now >= next_recover) {
 			run_recover(v, v->config.tenant, &call);
 			next_recover = clock_mono_ms() + RECOVER_EVERY_MS;
 		}
@@ -333,6 +343,9 @@ int vault_close(struct vault *v)
 		store_end_by(v->store, (int64_t)max_u64((uint64_t)v->end_ms, (uint64_t)clock_mono_ms() + CLOSE_MS));
 
 	int removed = tree_send_removals(v, "");
+
+	audit_stop(v);
+
 	int ended = v->config.read_only ? 0 : run_end_all(v);
 
 	vault_release(v);
