@@ -20,6 +20,7 @@ DEFINE_AUTO(holds, holds_free)
 /* 0 also where there is no record. Damaged: EBADMSG, and nothing may be deleted. */
 int holds_read(struct vault *v, const char *tenant, struct holds *out, struct store_call *call);
 bool holds_has(const struct holds *h, const char *stem);
-/* By conditional write, tried again when somebody else changed it. EEXIST, ENOENT. Audited. */
+/* By conditional write, tried again when somebody else changed it. EEXIST, ENOENT; EBUSY: the deletion of that
+ * backup has begun, and it is not held. Audited. */
 int hold_add(struct vault *v, const char *tenant, const char *stem, const char *why, const char *by, struct store_call *call);
 int hold_remove(struct vault *v, const char *tenant, const char *stem, const char *by, struct store_call *call);

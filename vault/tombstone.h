@@ -18,13 +18,14 @@ struct tombstone {
 	char stem[STEM_CAP];
 	char id[33];              /* drawn when it was made; names its trash */
 	enum tombstone_phase phase;
-	bool trashed;             /* its objects are in the trash */
+	bool trashed;             /* its objects are in the trash, or, in a record that stands in place, on their way there */
+	bool in_trash;            /* this is the record in the trash */
 	int64_t at_s, until_s;    /* server's clock */
 	char *why;                /* one line; owned */
 	char by[128];             /* writer and program */
 	uint64_t epoch;           /* 0: not by retention */
 	uint64_t objects, bytes;
-	char *seal;               /* phase DELETING: the seal's text; owned; NULL: there was none */
+	char *seal;               /* phase DELETING, and in the trash: the seal's text; owned; NULL: there was none */
 	struct record_id record;  /* of the version read */
 };
 void tombstone_free(struct tombstone *t);
@@ -37,13 +38,13 @@ int tombstone_read(struct vault *v, const char *tenant, const char *stem, struct
 /* Makes one: EEXIST: it is deleted already. grace_s: seconds from now by the server's clock. */
 int tombstone_put(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, struct store_call *call);
 /* Takes it back. to NULL: under its own name; else every member's stem is replaced by `to`, which must be free: EEXIST. A trashed one needs its id. ENOENT: no
- * tombstone; EBUSY: deletion has begun. */
+ * tombstone; EBUSY: deletion has begun, or it is being moved to the trash; EINVAL: not all of its names would be of one backup under `to`. */
 int tombstone_undelete(struct vault *v, const char *tenant, const char *stem, const char *id, const char *to, struct store_call *call);
 /* Before the name is made anew: moves objects and seal of a deleted backup to the trash. 0 also where there is no tombstone. EBUSY: deletion has begun; it is then
  * finished first, or, where that takes too long, told. */
 int tombstone_to_trash(struct vault *v, const char *tenant, const char *stem, struct store_call *call);
-/* Deletes what its tombstone allows (grace over; the lease is checked before each batch): 0: nothing is left; EAGAIN: not yet; ESTALE: undeleted meanwhile, or lease
- * lost; EACCES: objects are locked or no permission; or a store errno. */
+/* Deletes what its tombstone allows (grace over; the lease is checked before each batch): 0: nothing is left; EAGAIN: not yet, or held; ESTALE: undeleted meanwhile,
+ * changed since it was deleted (logged), or lease lost; EBUSY: somebody writes there; EACCES: objects are locked or no permission; or a store errno. */
 int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone *t, struct lease *lease, struct store_call *call);
 
 /* Everything in the trash. */
