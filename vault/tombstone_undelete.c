@@ -196,6 +196,7 @@ static int leave_old(struct undelete *u)
 	int rc;
 
 	snprintf(why, sizeof(why), "undeleted as %s", u->to);
+	u->t->until_s = u->t->at_s; /* nothing more to wait for */
 	rc = tombstone_begin(u->v, u->tenant, u->key, u->t, why, &u->g);
 	if (!rc)
 		rc = tombstone_erase(u->v, u->tenant, u->key, u->t, u->t->in_trash, false, &u->g);
