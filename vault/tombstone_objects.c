@@ -205,12 +205,15 @@ static int remove_versions(const struct place *p, const struct guard *g, const s
 
 /* ---- versions */
 
+/* Of keys on which nothing stands, the data goes before the markers that hide it: cut short, nothing comes to light again. */
+enum versions_what { ALL_VERSIONS, HIDDEN_DATA, HIDDEN_MARKERS };
+
 struct versions_pass {
 	const struct place *p;
 	const struct guard *g;
-	bool spare_live;        /* leaves keys alone on which an object stands */
+	enum versions_what what;
 	const char *only;       /* NULL, or the one key */
-	char alive[PATH_CAP];   /* the key that is left alone */
+	char alive[PATH_CAP];   /* not ALL_VERSIONS: a key on which an object stands */
 	bool found;             /* something was there to be removed */
 	bool versioned;         /* the bucket keeps versions, or did */
 };
@@ -222,11 +225,11 @@ static bool wanted(struct versions_pass *pass, const struct store_version *versi
 
 	if (pass->only ? strcmp(version->key, pass->only) != 0 : !place_has(pass->p, version->key))
 		return false;
-	if (plain && pass->spare_live)
-		copy_text(pass->alive, sizeof(pass->alive), version->key);
-	if (pass->spare_live && strcmp(pass->alive, version->key) == 0)
+	if (pass->what == ALL_VERSIONS && plain && strcmp(version->id, "null") == 0)
 		return false;
-	if (plain && strcmp(version->id, "null") == 0)
+	if (pass->what != ALL_VERSIONS && plain)
+		copy_text(pass->alive, sizeof(pass->alive), version->key);
+	if (pass->what != ALL_VERSIONS && (strcmp(pass->alive, version->key) == 0 || version->marker != (pass->what == HIDDEN_MARKERS)))
 		return false;
 	pass->versioned = true;
 	return true;
@@ -279,10 +282,12 @@ static int versions_pass(struct versions_pass *pass)
 
 int place_erase_hidden(const struct place *p, const struct guard *g, bool *versioned)
 {
-	struct versions_pass pass = { .p = p, .g = g, .spare_live = true };
-	int rc = versions_pass(&pass);
+	struct versions_pass data = { .p = p, .g = g, .what = HIDDEN_DATA }, markers = { .p = p, .g = g, .what = HIDDEN_MARKERS };
+	int rc = versions_pass(&data);
 
-	*versioned |= pass.versioned;
+	if (!rc)
+		rc = versions_pass(&markers);
+	*versioned |= data.versioned || markers.versioned;
 	return rc;
 }
 
