@@ -17,7 +17,7 @@
  * a good one would. All others stay: open, settling, unsealed, damaged, foreign, future. An empty policy removes nothing at all.
  *
  * INV-PLAN-BAD: what is not good changes no decision about a good one. INV-PLAN-AGE: nothing goes whose commit is younger than min_age. INV-PLAN-FLOOR: the newest
- * min_keep good ones stay. INV-PLAN-HOLD: a held one never goes. INV-PLAN-IMPORT: imported ones change no decision about others but to keep more. */
+ * min_keep good ones stay. INV-PLAN-HOLD: a held one never goes. INV-PLAN-IMPORT: imported ones change no decision about those that are not. */
 
 enum decision { DECIDE_KEEP, DECIDE_DELETE, DECIDE_HOLD };
 const char *decision_name(enum decision d); /* "keep", "delete", "hold" */

@@ -16,6 +16,7 @@ from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 LAWS = ["includes", "headers", "banned", "sizes", "texts", "docs", "selftest"]
+LONG_SIMULATION = "sim/thousand-tenants"
 
 
 def arguments():
@@ -43,6 +44,14 @@ def units(builds, report, maybe):
             builds.unit_tests(build, prefix)
 
 
+def simulation(builds, report):
+    """Five years of retention for a thousand tenants; the short form is among the unit tests."""
+    if not report.wants(LONG_SIMULATION) or not builds.make("gcc"):
+        return
+    result = run([builds.target("gcc", "sim"), "--tenants", "1000", "--jobs", str(os.cpu_count())], 3600)
+    report.add(LONG_SIMULATION, "ok" if result.code == 0 else "FAIL", result.seconds, output=result.output)
+
+
 def guesser(report, known):
     """A question: may a test PREFIX/... be wanted? The names of unit tests and fuzz targets are not known before the build, so
     where the pattern holds for no name that is known, any of them may be meant."""
@@ -67,12 +76,13 @@ def main():
     report = Report(folder / "logs", args.only)
     builds = Builds(ROOT, folder, report)
     scenarios = Scenarios(ROOT, folder, report, args)
+    known = ["build/" + name for name in BUILDS] + ["law/" + law for law in LAWS] + CONFORMANCE + ["format/cross_check"] + ([LONG_SIMULATION] if args.long else [])
     if args.list:
-        print("\n".join(["build/" + name for name in BUILDS] + ["law/" + law for law in LAWS] + CONFORMANCE + ["format/cross_check", "unit/", "asan/", "tsan/", "fuzz/"]))
+        print("\n".join(known + ["unit/", "asan/", "tsan/", "fuzz/"]))
         print("\n".join(scenarios.names()))
         return 0
 
-    maybe = guesser(report, [f"law/{law}" for law in LAWS] + [f"build/{name}" for name in BUILDS] + CONFORMANCE + ["format/cross_check"] + scenarios.names())
+    maybe = guesser(report, known + scenarios.names())
     laws(report)
     units(builds, report, maybe)
     for name in BUILDS:
@@ -80,6 +90,8 @@ def main():
             builds.make(name)
     if maybe("fuzz") and builds.make("fuzz"):
         fuzz(ROOT, builds.path("fuzz"), report, 60 if args.long else 5)
+    if args.long:
+        simulation(builds, report)
     real = scenarios.wanted() or any(report.wants(name) for name in CONFORMANCE + ["format/cross_check"])
     cache = servers(report) if real else None
     if cache:
