@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #define TEXT_CAP 80u /* bytes of a reason with a number in it */
+#define HOUR 3600
 #define DAY 86400
 
 /* Reasons as bits, in the order in which they are told. */
@@ -119,26 +120,28 @@ static bool has_time(const struct work *w, const struct backup *b)
 
 /* ---- Keep rules */
 
-/* The number of the hour, day, ISO week, month or year that t is in: equal for all times of one, and only for these. */
-static int64_t bucket_of(enum why rule, const struct tm *tm)
+static int64_t floor_div(int64_t a, int64_t b)
 {
-	int64_t year = tm->tm_year + INT64_C(1900), day = (year * 100 + tm->tm_mon + 1) * 100 + tm->tm_mday;
-	struct tm thursday = *tm; /* a week is of the year that its Thursday is in */
+	return a / b - (a % b < 0);
+}
+
+/* The number of the hour, day, ISO week, month or year that t is in: equal for all times of one, and only for these. ISO weeks are those that begin on a Monday,
+ * whatever their numbers; the epoch was a Thursday. */
+static int64_t bucket_of(enum why rule, int64_t t)
+{
+	time_t seconds = t;
+	struct tm tm = { 0 }; /* a time beyond every calendar gives one bucket for all such */
 
 	switch (rule) {
 	case WHY_HOURLY:
-		return day * 100 + tm->tm_hour;
+		return floor_div(t, HOUR);
 	case WHY_DAILY:
-		return day;
+		return floor_div(t, DAY);
 	case WHY_WEEKLY:
-		thursday.tm_mday += 3 - (tm->tm_wday + 6) % 7;
-		thursday.tm_hour = 0;
-		timegm(&thursday);
-		return (thursday.tm_year + INT64_C(1900)) * 100 + thursday.tm_yday / 7 + 1;
-	case WHY_MONTHLY:
-		return day / 100;
+		return floor_div(floor_div(t, DAY) + 3, 7);
 	default:
-		return year;
+		gmtime_r(&seconds, &tm);
+		return rule == WHY_MONTHLY ? tm.tm_year * INT64_C(12) + tm.tm_mon : tm.tm_year;
 	}
 }
 
@@ -151,12 +154,12 @@ struct rule {
 };
 
 /* Its bit where the rule keeps the backup as the newest of its bucket. */
-static uint32_t apply_rule(struct rule *r, const struct tm *tm)
+static uint32_t apply_rule(struct rule *r, int64_t time_s)
 {
 	if (!r->left)
 		return 0;
 
-	int64_t bucket = r->why == WHY_LAST ? 0 : bucket_of(r->why, tm);
+	int64_t bucket = r->why == WHY_LAST ? 0 : bucket_of(r->why, time_s);
 
 	if (r->any && r->why != WHY_LAST && bucket == r->last)
 		return 0;
@@ -164,19 +167,6 @@ static uint32_t apply_rule(struct rule *r, const struct tm *tm)
 	r->last = bucket;
 	r->any = true;
 	return BIT(r->why);
-}
-
-/* A time that no calendar holds is taken for the first one: it is no name's, and must not stop the plan. */
-static struct tm calendar(int64_t t)
-{
-	struct tm tm = { 0 };
-	time_t seconds = t;
-
-	if (!gmtime_r(&seconds, &tm)) {
-		seconds = 0;
-		gmtime_r(&seconds, &tm);
-	}
-	return tm;
 }
 
 static bool is_candidate(const struct work *w, size_t row, bool imported_too)
@@ -196,14 +186,12 @@ static void apply_rules(struct work *w, bool imported_too)
 	for (size_t i = 0; i < w->plan->count; i++) {
 		const struct backup *b = w->plan->rows[i].backup;
 		struct mark *m = &w->marks[i];
-		struct tm tm;
 
 		if (!is_candidate(w, i, imported_too))
 			continue;
 		newest = newest ? newest : b;
-		tm = calendar(b->time_s);
 		for (size_t k = 0; k < ARRAY_LEN(rules); k++)
-			m->why |= apply_rule(&rules[k], &tm);
+			m->why |= apply_rule(&rules[k], b->time_s);
 		if (p->keep_within_s && age(newest->time_s, b->time_s) < (uint64_t)p->keep_within_s)
 			m->why |= BIT(WHY_WITHIN);
 		m->floor |= floor > 0;

@@ -181,19 +181,14 @@ int policy_check(const struct policy *p, char *error, size_t cap)
 {
 	char limit[24], other[24];
 
-	duration_text(limit, p->max_age_s);
 	if (!p->min_keep) {
 		snprintf(error, cap, "min-keep is 0: at least one sealed backup always stays");
 		return EINVAL;
 	}
-	if (p->max_age_s && p->max_age_s < p->min_age_s) {
+	if (p->max_age_s && p->max_age_s < DAY && p->max_age_s < p->min_age_s) {
+		duration_text(limit, p->max_age_s);
 		duration_text(other, p->min_age_s);
-		snprintf(error, cap, "max-age %s is below min-age %s, before which nothing is removed; thirty days are written 30d", limit, other);
-		return EINVAL;
-	}
-	if (p->max_age_s && p->max_age_s < p->keep_within_s) {
-		duration_text(other, p->keep_within_s);
-		snprintf(error, cap, "keep-within %s would keep what max-age %s removes", other, limit);
+		snprintf(error, cap, "max-age %s is below a day and below min-age %s; thirty days are written 30d", limit, other);
 		return EINVAL;
 	}
 	return 0;

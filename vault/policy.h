@@ -22,7 +22,7 @@ extern const struct conf_option policy_options[];
 extern const size_t policy_option_count;
 
 void policy_default(struct policy *p); /* no rule: removes nothing */
-/* What does not fit together: a max_age below min_age ("--max-age=30" is 30 seconds) or below keep_within, min_keep 0. 0; EINVAL and a line for people. */
+/* What cannot be meant: min_keep 0, or a max_age below a day and below min_age ("--max-age=30" is 30 seconds). 0; EINVAL and a line for people. */
 int policy_check(const struct policy *p, char *error, size_t cap);
 /* From settings, and checked. EINVAL and a line. Parts of a second are rounded up. */
 int policy_from_conf(const struct conf *c, struct policy *p, char *error, size_t cap);
@@ -37,7 +37,7 @@ bool policy_stricter(const struct policy *a, const struct policy *b);
 /* JSON of the record control/policy (docs/format.md §13), ended by a newline; *text is freed by the caller. ENOMEM. */
 int policy_encode(const struct policy *p, char **text);
 /* The same back; the newline may be missing, as within another record. 0; EPROTONOSUPPORT: another version; EBADMSG: anything else that is not exactly such a
- * record, within the limits above; ENOMEM. *out is filled on 0 only. */
+ * record, within the limits above (or the parser had no memory, which it does not tell). *out is filled on 0 only. */
 int policy_decode(const char *text, size_t len, struct policy *out);
 /* "keep-daily 7, keep-weekly 4, max-age 30d" for people, with what differs from the defaults; "nothing is ever removed". Cut at cap. */
 void policy_text(const struct policy *p, char *out, size_t cap);

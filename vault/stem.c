@@ -40,7 +40,7 @@ static int64_t number(const char *p, size_t n)
 	return v;
 }
 
-/* Seconds of YYYYMMDD at 00:00:00. The date is made and written again: one that does not exist comes back as another. */
+/* Seconds of YYYYMMDD at 00:00:00. A day that the month does not have comes back from the calendar in the next month. */
 static bool date_seconds(int64_t year, int64_t month, int64_t day, int64_t *out)
 {
 	struct tm tm = { .tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day }, back;
@@ -50,7 +50,7 @@ static bool date_seconds(int64_t year, int64_t month, int64_t day, int64_t *out)
 
 	time_t t = timegm(&tm);
 
-	if (!gmtime_r(&t, &back) || back.tm_mday != day || back.tm_mon != month - 1)
+	if (!gmtime_r(&t, &back) || back.tm_mon != month - 1)
 		return false;
 	*out = t;
 	return true;

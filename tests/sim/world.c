@@ -137,7 +137,7 @@ static enum backup_state outcome(struct world *w)
 
 static void run_job(struct world *w)
 {
-	int64_t at = w->now + (int64_t)dice_roll(&w->dice, 600);
+	int64_t at = w->now + w->minute * 60 + (int64_t)dice_roll(&w->dice, 600);
 	struct backup b = { .state = outcome(w) };
 	char name[STEM_CAP];
 
@@ -145,7 +145,7 @@ static void run_job(struct world *w)
 		snprintf(name, sizeof(name), "by-hand-%u.tar", (unsigned)dice_roll(&w->dice, 1000));
 	else
 		write_name(w->form, at + zone_offset(w->zone, at), name);
-	set_time(&b, name, at + (int64_t)dice_roll(&w->dice, 2400));
+	set_time(&b, name, at + (int64_t)dice_roll(&w->dice, 1800));
 	b.sealed_s = b.state == BACKUP_SEALED ? b.committed_s : 0;
 	b.live_writer = b.state == BACKUP_PARTIAL && dice_chance(&w->dice, 0.05);
 	add(w, &b);
@@ -273,6 +273,7 @@ void world_begin(struct world *w, uint64_t seed, int64_t start)
 	w->steady = dice_chance(&w->dice, 0.3);
 	w->zone = (int)dice_roll(&w->dice, ZONES);
 	w->form = (unsigned)dice_roll(&w->dice, FORMS);
+	w->minute = (int64_t)dice_roll(&w->dice, 60);
 	w->failures = dice_chance(&w->dice, 0.2) ? 0.5 : 0.05;
 	random_policy(&w->dice, w->hourly, &w->policy);
 	if (!w->steady)

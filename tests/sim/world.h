@@ -26,6 +26,7 @@ struct world {
 	struct policy policy;
 	int zone;                  /* which clock its pods have */
 	unsigned form;             /* how its names write the time */
+	int64_t minute;            /* of the hour in which its jobs begin, give or take */
 	bool hourly;               /* else daily */
 	bool steady;               /* no attacks, no change of policy: then months are counted on */
 	double failures;           /* chance of a run to fail */

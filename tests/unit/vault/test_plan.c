@@ -121,6 +121,25 @@ static void iso_years(void **state)
 	plan_free(&plan);
 }
 
+/* A period of one year is not the same one of another, and neither are those before and behind 1970. */
+static void far_apart(void **state)
+{
+	const struct backup b[] = { sealed("a", NOW), sealed("b", NOW - 364 * DAY), sealed("c", NOW - 365 * DAY), sealed("d", NOW - 365 * DAY - 366 * DAY), sealed("e", 1), sealed("f", -1) };
+	const size_t count = ARRAY_LEN(b);
+
+	for (unsigned i = 0; i < 5; i++) {
+		struct policy p = bare();
+		struct plan plan;
+		uint32_t *rules[] = { &p.keep_hourly, &p.keep_daily, &p.keep_weekly, &p.keep_monthly, &p.keep_yearly };
+
+		*rules[i] = 100;
+		assert_int_equal(plan_make(b, count, &p, NOW, &plan), 0);
+		/* b and c are in one month of 2025; of all others each is alone, but that the week of the epoch holds both its sides. */
+		assert_int_equal(plan.remove, i < 2 ? 0 : i == 2 ? 2 : 1);
+		plan_free(&plan);
+	}
+}
+
 /* Behind the newest good one, not behind now, and less than so much. */
 static void within(void **state)
 {
@@ -270,6 +289,7 @@ static void the_future(void **state)
 	struct plan plan;
 
 	b[3].committed_s = NOW + HOUR + 1;
+	b[1].committed_s = NOW;
 	p.keep_last = 1;
 	assert_string_equal(planned(b, 4, &p), "ahead:keep:in the future: ignored | now:keep:last 1 | old:delete:no keep rule keeps it | stamped:keep:in the future: ignored");
 	assert_int_equal(plan_make(b, 4, &p, NOW, &plan), 0);
@@ -328,7 +348,7 @@ static void wild_times(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_to_plan), cmocka_unit_test(keep_last),    cmocka_unit_test(periods),	  cmocka_unit_test(iso_years),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_to_plan), cmocka_unit_test(keep_last),    cmocka_unit_test(periods),	  cmocka_unit_test(iso_years), cmocka_unit_test(far_apart),
 					    cmocka_unit_test(within),	       cmocka_unit_test(max_age),      cmocka_unit_test(the_floor),	  cmocka_unit_test(min_age),
 					    cmocka_unit_test(holds),	       cmocka_unit_test(empty_policy), cmocka_unit_test(partial_ones), cmocka_unit_test(bad_ones),
 					    cmocka_unit_test(the_future),      cmocka_unit_test(imported_ones), cmocka_unit_test(equal_times),  cmocka_unit_test(wild_times) };
