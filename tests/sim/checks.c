@@ -48,7 +48,7 @@ static void check_deleted(const struct world *w, const struct plan_row *row, int
 
 	if (b->held)
 		check_fail(w, now, b, "a held one goes");
-	if (now - b->committed_s < w->policy.min_age_s)
+	if (now - b->committed_s < w->policy.min_age_s && w->policy.min_age_s) /* up to an hour ahead of now is now */
 		check_fail(w, now, b, "one younger than min-age goes");
 	if (why_bad[b->state])
 		check_fail(w, now, b, why_bad[b->state]);
@@ -319,7 +319,7 @@ void check_oracle(const struct world *w, const struct plan *plan, int64_t now)
 		newest++;
 		own += !b->imported;
 
-		bool guarded = newest <= p->min_keep || (!b->imported && own <= p->min_keep) || now - b->committed_s < p->min_age_s || b->held || policy_empty(p);
+		bool guarded = newest <= p->min_keep || (!b->imported && own <= p->min_keep) || (p->min_age_s && now - b->committed_s < p->min_age_s) || b->held || policy_empty(p);
 		bool stays = kept[i] || !policy_has_keep(p);
 
 		stays = (stays && !(p->max_age_s && now - b->time_s > p->max_age_s)) || guarded;
