@@ -13,6 +13,11 @@
 
 /* ---- tombstones */
 
+static int64_t grace_s(const struct sweep *s)
+{
+	return s->config->grace_s < 0 ? GRACE_DEFAULT_S : s->config->grace_s;
+}
+
 static void reasons_text(const struct plan_row *row, char *out, size_t cap)
 {
 	size_t at = 0;
@@ -29,12 +34,11 @@ static void reasons_text(const struct plan_row *row, char *out, size_t cap)
 static int put_one(struct sweep *s, const struct plan_row *row)
 {
 	struct store_call call = acting_call(s->v, &s->call, lease_request_ms(s->lease));
-	int64_t grace = s->config->grace_s < 0 ? GRACE_DEFAULT_S : s->config->grace_s;
 	char why[512];
 	int rc;
 
 	reasons_text(row, why, sizeof(why));
-	rc = tombstone_put(s->v, s->tenant, row->backup->stem, why, grace, lease_epoch(s->lease), &call);
+	rc = tombstone_put(s->v, s->tenant, row->backup->stem, why, grace_s(s), lease_epoch(s->lease), &call);
 	if (!rc)
 		s->report->tombstoned++;
 	if (rc == EACCES)
@@ -114,14 +118,17 @@ static int judge(struct sweep *s, const struct tombstone *t, int rc)
 	}
 }
 
-static int finish(struct sweep *s, const struct tombstone *t)
+static int finish(struct sweep *s, struct tombstone *t)
 {
 	struct store_call call = acting_call(s->v, &s->call, 0);
+	int64_t now = s->report->catalog.server_s;
 	bool held = holds_has(&s->holds, t->stem);
 
-	if (t->phase == TOMB_GRACE && (held || t->until_s > s->report->catalog.server_s)) {
+	if (t->phase == TOMB_GRACE && (held || t->until_s > now)) {
+		int rc = tombstone_lapse(s->v, s->tenant, t, now, grace_s(s), &call);
+
 		s->report->waiting++;
-		return 0;
+		return rc == EAGAIN || rc == ESTALE || rc == ENOENT ? 0 : rc;
 	}
 	return judge(s, t, tombstone_finish(s->v, s->tenant, t, s->lease, &call));
 }
@@ -146,7 +153,7 @@ static int look_at(struct sweep *s, const struct record_name *name)
 	int rc;
 
 	/* Never in the run that deleted it, however short its grace is: the next one sees it deleted. */
-	if (b && (b->state != BACKUP_DELETED || b->deleted_until_s > s->report->catalog.server_s)) {
+	if (b && (b->state != BACKUP_DELETED || (b->deleted_until_s > s->report->catalog.server_s && b->deleted_until_s != TOMBSTONE_FAR))) {
 		s->report->waiting++;
 		return 0;
 	}

@@ -13,6 +13,7 @@
  * each begin with such a write, so that only one of them goes on. */
 
 #define TEXT_MAX RECORD_MAX
+#define LAPSE_S 86400 /* nobody copies that long without a word */
 
 static const char *const phases[] = { [TOMB_GRACE] = "grace", [TOMB_DELETING] = "deleting" };
 
@@ -240,5 +241,28 @@ int tombstone_put(struct vault *v, const char *tenant, const char *stem, const c
 	if (!rc)
 		audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_TOMBSTONED, .backup = stem, .detail = t.why, .epoch = epoch, .objects = t.objects,
 							    .bytes = t.bytes });
+	return rc;
+}
+
+/* ---- an undelete that was not ended */
+
+int tombstone_lapse(struct vault *v, const char *tenant, struct tombstone *named, int64_t now_s, int64_t grace_s, struct store_call *call)
+{
+	AUTO(tombstone_free) struct tombstone t = { 0 };
+	char key[PATH_CAP];
+	int rc;
+
+	if (named->until_s != TOMBSTONE_FAR || now_s - named->record.committed_s <= LAPSE_S)
+		return EAGAIN;
+	rc = named->in_trash ? trash_read(v, tenant, named->id, &t, call) : tombstone_read(v, tenant, named->stem, &t, call); /* with its seal's text */
+	if (!rc)
+		rc = strcmp(t.record.etag, named->record.etag) != 0 ? ESTALE : tombstone_key(v, tenant, &t, t.in_trash, key);
+	if (rc)
+		return rc;
+	t.until_s = now_s + grace_s;
+	rc = tombstone_write(v, key, &t, call);
+	if (!rc)
+		log_msg(LOG_WARN, "backup", "%s/%s: somebody began to undelete it and did not end: it is deleted in %lld hours, unless it is undeleted", tenant, t.stem,
+			(long long)(grace_s / 3600));
 	return rc;
 }

@@ -6,12 +6,13 @@
 
 /* Deleting a backup in two phases. tombstones/<stem> (docs/format.md §11):
  *   (none) -> GRACE      tombstone_put: the backup is hidden, its objects stay
- *   GRACE -> (none)      undelete
+ *   GRACE -> (none)      undelete; while it is under way `until` is TOMBSTONE_FAR, so that no deletion begins
  *   GRACE -> TRASH       its name is made anew: the objects move to trash/<id>/, and with them the record
  *   TRASH -> (none)      undelete, back to its name or to another; or deleted
  *   GRACE -> DELETING    by a conditional write, which also takes the seal's text in: nobody can undelete any more
  *   DELETING -> (none)   every object, version and marker is gone, and a listing proved it
  * All calls block; they are idempotent, and what was interrupted goes on with the same call. */
+#define TOMBSTONE_FAR INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 enum tombstone_phase { TOMB_GRACE, TOMB_DELETING };
 
 struct tombstone {
@@ -47,7 +48,11 @@ int tombstone_to_trash(struct vault *v, const char *tenant, const char *stem, st
  * changed since it was deleted (logged), or lease lost; EBUSY: somebody writes there; EACCES: objects are locked or no permission; or a store errno. */
 int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone *t, struct lease *lease, struct store_call *call);
 
-/* Everything in the trash. */
+/* An undelete that somebody began a day ago or earlier, and did not end: the tombstone gets a new grace from now_s (server's clock) on, in which it can be taken back as before.
+ * EAGAIN: it is none, or too young. Logged. */
+int tombstone_lapse(struct vault *v, const char *tenant, struct tombstone *t, int64_t now_s, int64_t grace_s, struct store_call *call);
+
+/* Everything in the trash; their seals' texts are left out. */
 struct trash_list {
 	struct tombstone *items;
 	size_t count;

@@ -53,7 +53,6 @@ int erase_record(struct vault *v, const struct guard *g, const char *key, bool v
 int copy_verbatim(struct vault *v, const struct store_object *from, const char *to, const struct guard *g);
 
 /* ---- tombstone.c */
-#define TOMBSTONE_FAR INT64_C(253402300799) /* 9999-12-31T23:59:59Z: whoever has it like this is taking the backup back */
 int tombstone_key(struct vault *v, const char *tenant, const struct tombstone *t, bool in_trash, char key[PATH_CAP]);
 int trash_read(struct vault *v, const char *tenant, const char *id, struct tombstone *out, struct store_call *call);
 /* Writes it over the version that it was read as (record.etag ""  : where nothing stands), and sets that. ESTALE, EEXIST. */

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEASE "backups/.pishop/t/acme/control/lease"
@@ -189,6 +191,49 @@ static void a_damaged_one_blocks(void **state)
 	free(kit_log_end());
 }
 
+/* ---- a local folder */
+
+static struct vault *open_folder(const char *root)
+{
+	struct vault_config config = kit_config();
+	struct keyring *keys;
+	struct store *store;
+	struct vault *v;
+	char reason[256];
+
+	config.part_bytes = 0; /* of usual size: this store's limits are */
+	config.memory = 64u << 20;
+	assert_int_equal(dir_store_new(root, &store), 0);
+	assert_int_equal(keyring_parse(KIT_KEY, strlen(KIT_KEY), &keys, reason, sizeof(reason)), 0);
+	if (vault_open(&config, store, keys, &v, reason, sizeof(reason)) != VAULT_OK)
+		fail_msg("%s", reason);
+	return v;
+}
+
+static void a_local_folder_has_one_too(void **state)
+{
+	char root[] = "/tmp/pishop-lease-XXXXXX", command[64];
+	struct lease *mine, *theirs;
+	struct lease_holder other;
+	struct vault *a, *b;
+
+	assert_non_null(mkdtemp(root));
+	a = open_folder(root);
+	b = open_folder(root);
+	assert_int_equal(lease_take(a, "acme", 1, &mine, NULL, NULL), 0);
+	assert_int_equal(lease_take(b, "acme", 1, &theirs, &other, NULL), EBUSY);
+	assert_int_equal(other.epoch, 1);
+	lease_release(mine);
+	assert_int_equal(lease_take(b, "acme", 300, &theirs, NULL, NULL), 0);
+	assert_int_equal(lease_epoch(theirs), 2);
+	assert_int_equal(lease_check(theirs, NULL), 0);
+	lease_release(theirs);
+	vault_close(a);
+	vault_close(b);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
 /* ---- many at once */
 
 struct racer {
@@ -252,7 +297,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 		T(it_goes_from_one_to_the_next), T(a_second_thread_of_one_vault_waits), T(an_expired_one_is_taken_and_its_holder_notices),
 		T(it_is_renewed_in_time), T(a_late_renewal_holds), T(a_failed_renewal_stops_and_may_be_tried_again), T(without_conditions_nobody_may_act),
-		T(read_only_takes_none), T(a_damaged_one_blocks), T(of_many_only_one_has_it),
+		T(read_only_takes_none), T(a_damaged_one_blocks), T(a_local_folder_has_one_too), T(of_many_only_one_has_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
