@@ -145,15 +145,28 @@ static void check(struct sweep *s)
 
 /* ---- PLAN */
 
+static void note_policy(struct sweep *s)
+{
+	char rules[384], detail[448];
+
+	policy_text(&s->state.policy, rules, sizeof(rules));
+	snprintf(detail, sizeof(detail), "in effect from now on: %s", rules);
+	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_POLICY, .detail = detail, .epoch = lease_epoch(s->lease) });
+}
+
 static int make_plan(struct sweep *s)
 {
 	const struct sweep_config *config = s->config;
 	struct sweep_report *out = s->report;
 	int64_t settle = config->policy_settle_s < 0 ? SETTLE_DEFAULT_S : config->policy_settle_s, now = out->catalog.server_s;
 	uint32_t percent = config->max_percent ? config->max_percent : PERCENT_DEFAULT;
+	struct policy before = s->state.policy;
 
 	out->policy_waits = sweep_state_settle(&s->state, &s->policy, now, settle);
 	out->policy_from_s = out->policy_waits ? s->state.next_since_s + settle : s->state.policy_since_s;
+
+	if (s->lease && !policy_equal(&before, &s->state.policy))
+		note_policy(s);
 
 	int rc = plan_make(out->catalog.backups, out->catalog.count, &s->state.policy, now, &out->plan);
 
