@@ -110,6 +110,11 @@ void log_escape(char *out, size_t cap, const char *text, bool json)
 	escape(out, cap, text, json, false);
 }
 
+void log_printable(char *out, size_t cap, const char *text)
+{
+	escape(out, cap, text, false, true);
+}
+
 /* YYYY-MM-DDThh:mm:ss.mmmZ */
 static void format_now(char out[32])
 {

@@ -26,3 +26,5 @@ void log_path(enum log_level level, const char *topic, const char *path, const c
 /* A text made printable: control characters, backslash, quotes and invalid UTF-8 as \xNN or JSON escapes. out holds cap bytes
  * and is always terminated; cut where it does not fit. */
 void log_escape(char *out, size_t cap, const char *text, bool json);
+/* The same for text that stands between no quotes: they stay as they are. */
+void log_printable(char *out, size_t cap, const char *text);

@@ -7,21 +7,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static bool detach_stderr; /* nobody reads it: the log goes elsewhere */
 static int ready_pipe = -1; /* write end in the background child; -1: foreground */
-
-void daemon_harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
 
 /* The parent's end: one byte is the exit code; none means that the child died without a word. */
 static void wait_for_child(int fd, pid_t child)

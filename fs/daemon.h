@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-/* Being a process: background, readiness, signals, nothing to read for others. */
+/* Being a process: background, readiness, signals. */
 
 /* Exit codes of pishopfs: the man page and the README list them. */
 enum exit_code {
@@ -17,9 +17,6 @@ enum exit_code {
 	EXIT_UNSAVED = 7,     /* something did not arrive before the end */
 	EXIT_MOUNTPOINT = 8
 };
-
-/* No core dumps, no debugger, no other user's look at our memory: it holds keys. */
-void daemon_harden(void);
 
 /* Background: forks; the parent waits and exits with what daemon_ready or the child's own exit tells, so that the shell continues only when the mount
  * answers. Returns in the child. keep_stderr: it is a log file, else it goes to /dev/null when ready. Must be called

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pishopfs: mounts a backup bucket. Settings, process, then vault and mount; every refusal is one line and one exit code. */
-#include "base/slab.h"
 #include "base/log.h"
+#include "base/process.h"
+#include "base/slab.h"
 #include "fs/daemon.h"
 #include "fs/fs.h"
 #include "fs/mountpoint.h"
@@ -263,7 +264,7 @@ int main(int argc, char **argv)
 	const struct conf_option *table = options_table(&count);
 	struct conf_input input = { .options = table, .count = count, .argc = argc, .argv = argv, .environ_list = environ };
 
-	daemon_harden();
+	process_harden();
 	if (conf_load(&input, &p.conf, p.error, sizeof(p.error)))
 		return complain(&p, EXIT_CONFIG);
 

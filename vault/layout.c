@@ -214,6 +214,9 @@ enum vault_failure layout_check(struct opening *open)
 		why = look_above(open);
 	if (why != VAULT_OK || !rc)
 		return why;
+	if (open->v->config.must_exist)
+		return opening_refused(open, VAULT_LAYOUT, key,
+				       "there is no marker, so nothing was ever written below this prefix by this program; check the store's name");
 	if (!open->v->config.read_only)
 		return create_marker(open, key);
 	log_path(LOG_WARN, "layout", key, "there is no marker: nothing was ever written here by this program");

@@ -14,6 +14,7 @@ struct vault_config {
 	const char *tenant;       /* only this tenant, or NULL */
 	bool read_only;           /* nothing is ever written: no layout, no key object, no record */
 	bool foreign_read;        /* objects that are not ours may be read as they are (migration) */
+	bool must_exist;          /* no layout marker is made: where there is none, VAULT_LAYOUT (for what acts on what is there) */
 	bool accept_new_key;      /* a key that never wrote here is accepted although others did */
 	uint64_t memory;          /* bytes of all slabs; at least VAULT_MEMORY_MIN */
 	uint32_t part_bytes;      /* plain bytes of the first parts, a multiple of 64 KiB; 0: 8 MiB. Small in tests with small store limits */

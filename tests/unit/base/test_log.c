@@ -242,6 +242,14 @@ static void escape_table(void **state)
 	}
 }
 
+static void quotes_stay_in_a_whole_line(void **state)
+{
+	char out[64];
+
+	log_printable(out, sizeof(out), "the prefix \"a\"\n\xff\\");
+	assert_string_equal(out, "the prefix \"a\"\\x0a\\xff\\x5c");
+}
+
 /* Never half an escape, never half a character. */
 static void escape_is_cut_between_characters(void **state)
 {
@@ -277,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(threads_do_not_mix, setup, teardown),
 		cmocka_unit_test(escape_table),
 		cmocka_unit_test(escape_is_cut_between_characters),
+		cmocka_unit_test(quotes_stay_in_a_whole_line),
 		cmocka_unit_test_setup_teardown(the_system_log_gets_every_line_too, setup, teardown),
 	};
 

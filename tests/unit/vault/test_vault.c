@@ -297,6 +297,23 @@ static void read_only_leaves_nothing(void **state)
 	assert_int_equal(kit_raw_count(k->bucket, ""), 0);
 }
 
+/* Who acts on what is there makes no layout by a mistyped prefix. */
+static void what_must_exist_is_not_made(void **state)
+{
+	struct kit *k = *state;
+	struct vault_config config = kit_config();
+
+	config.must_exist = true;
+	expect(k, &config, KIT_KEY, VAULT_LAYOUT, "there is no marker");
+	assert_int_equal(kit_raw_count(k->bucket, ""), 0);
+	config.must_exist = false;
+	expect(k, &config, KIT_KEY, VAULT_OK, NULL);
+	kit_close(k);
+	config.must_exist = true;
+	expect(k, &config, KIT_KEY, VAULT_OK, NULL);
+	kit_close(k);
+}
+
 static void credentials_that_may_not_write(void **state)
 {
 	struct kit *k = *state;
@@ -591,7 +608,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BUCKET_TEST(first_and_later_starts), BUCKET_TEST(passphrase_starts), BUCKET_TEST(wrong_raw_key), BUCKET_TEST(damaged_key_object),
 		BUCKET_TEST(swapped_key_object), BUCKET_TEST(distinct_failures), BUCKET_TEST(markers), BUCKET_TEST(prefixes_inside_one_another),
-		BUCKET_TEST(the_bare_bucket), BUCKET_TEST(read_only_leaves_nothing), BUCKET_TEST(credentials_that_may_not_write),
+		BUCKET_TEST(the_bare_bucket), BUCKET_TEST(read_only_leaves_nothing), BUCKET_TEST(what_must_exist_is_not_made), BUCKET_TEST(credentials_that_may_not_write),
 		BUCKET_TEST(credentials_for_one_tenant), BUCKET_TEST(credentials_that_may_not_list), BUCKET_TEST(two_first_mounts_at_once), BUCKET_TEST(lost_replies_at_the_first_start),
 		BUCKET_TEST(stores_without_conditions), BUCKET_TEST(memory_that_does_not_fit), BUCKET_TEST(start_timeout_is_kept), BUCKET_TEST(requests_end_with_the_start),
 		BUCKET_TEST(accessors), BUCKET_TEST(close_tells_what_did_not_arrive),
