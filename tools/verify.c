@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/say.h"
+#include "tools/show.h"
+#include "tools/target.h"
+#include "tools/verbs.h"
+#include "vault/verify.h"
+
+#include <errno.h>
+
+static const struct conf_option own[] = {
+	{ .name = "quick", .type = CONF_FLAG_ONLY, .group = "Verification",
+	  .help = "Compare the listing with the seal; headers and trailers are read only where something changed. This is what is done without --full." },
+	{ .name = "full", .type = CONF_FLAG_ONLY, .group = "Verification", .help = "Read and decrypt every byte, too." },
+	{ .name = "threads", .type = CONF_COUNT, .group = "Verification", .value_name = "N", .fallback = "8", .min = 1, .max = 128,
+	  .help = "So many reads at once." },
+};
+static const size_t own_count = ARRAY_LEN(own);
+static const struct verb_options options = { own, &own_count };
+
+struct verifying {
+	struct tool *t;
+	bool json;
+	struct show_doc doc;
+	cJSON *faults;
+	struct progress progress;
+	struct verify_result all;
+};
+
+/* Called by many threads, but one at a time. */
+static void on_fault(void *arg, const char *tenant, const char *stem, const char *path, enum verify_fault f, const char *detail)
+{
+	struct verifying *v = arg;
+	bool more = detail && detail[0];
+
+	if (v->json) {
+		cJSON *o = json_item(&v->doc, v->faults);
+
+		json_text(&v->doc, o, "tenant", tenant);
+		json_text(&v->doc, o, "backup", stem);
+		json_text(&v->doc, o, "path", path);
+		json_text(&v->doc, o, "fault", verify_fault_name(f));
+		json_text(&v->doc, o, "detail", more ? detail : NULL);
+		return;
+	}
+	progress_clear(&v->progress);
+	/* A path is below the tenant; what concerns the whole backup has none. */
+	show_line(v->t, "%s/%s: %s%s%s", tenant, path ? path : stem, verify_fault_name(f), more ? ": " : "", more ? detail : "");
+}
+
+static void on_progress(void *arg, const struct verify_progress *p)
+{
+	struct verifying *v = arg;
+	char bytes[SHOW_CAP], all[SHOW_CAP];
+
+	show_bytes(bytes, p->bytes);
+	show_bytes(all, p->bytes_all);
+	progress_show(&v->progress, "%llu of %llu backups, %llu objects, %s%s%s", (unsigned long long)p->backups, (unsigned long long)p->backups_all,
+		      (unsigned long long)p->objects, bytes, p->bytes_all ? " of " : "", p->bytes_all ? all : "");
+}
+
+static void sum(struct verify_result *all, const struct verify_result *one)
+{
+	all->sealed += one->sealed;
+	all->good += one->good;
+	all->bad += one->bad;
+	all->unsealed += one->unsealed;
+	all->objects += one->objects;
+	all->bytes += one->bytes;
+}
+
+static int verify_target(struct tool *t, const struct target *target, void *arg)
+{
+	struct verifying *v = arg;
+	struct store_call call = tool_call(t);
+	struct verify_result one = { 0 };
+	struct verify_config config = {
+		.full = conf_bool(t->conf, "full"), .threads = (unsigned)conf_number(t->conf, "threads"), .stop = t->stop,
+		.fault = on_fault, .progress = on_progress, .arg = v,
+	};
+	const char *stem = target->stem[0] ? target->stem : NULL;
+	int rc = verify_tenant(t->vault, target->tenant, stem, &config, &one, &call);
+
+	progress_clear(&v->progress);
+	sum(&v->all, &one);
+	if (rc)
+		return say_failed(t, target->shown, "verifying", rc);
+	if (stem && !one.sealed && !one.bad) {
+		say(t, "%s: has no seal, so there is nothing to compare it with; pishopctl seal %s makes one", target->shown, target->shown);
+		return TOOL_FAILED;
+	}
+	return TOOL_DONE;
+}
+
+static int tell(struct verifying *v, bool complete)
+{
+	const struct verify_result *r = &v->all;
+	const char *mode = conf_bool(v->t->conf, "full") ? "full" : "quick";
+	char bytes[SHOW_CAP];
+
+	if (v->json) {
+		cJSON *o = v->doc.root;
+
+		json_text(&v->doc, o, "mode", mode);
+		json_bool(&v->doc, o, "complete", complete);
+		json_number(&v->doc, o, "sealed", r->sealed);
+		json_number(&v->doc, o, "good", r->good);
+		json_number(&v->doc, o, "bad", r->bad);
+		json_number(&v->doc, o, "unsealed", r->unsealed);
+		json_number(&v->doc, o, "objects", r->objects);
+		json_number(&v->doc, o, "bytes", r->bytes);
+		return show_json(v->t, &v->doc);
+	}
+	show_bytes(bytes, r->bytes);
+	show_line(v->t, "%s: %llu sealed backups, %llu good, %llu bad; %llu not sealed, and not looked at; %llu objects, %s%s", mode,
+		  (unsigned long long)r->sealed, (unsigned long long)r->good, (unsigned long long)r->bad, (unsigned long long)r->unsealed,
+		  (unsigned long long)r->objects, bytes, complete ? "" : "; NOT all was looked at");
+	return TOOL_DONE;
+}
+
+static int run(struct tool *t)
+{
+	struct verifying v = { .t = t, .json = conf_bool(t->conf, "json"), .progress = { .t = t } };
+
+	if (conf_bool(t->conf, "quick") && conf_bool(t->conf, "full"))
+		return say_usage(t, "--quick and --full: give one of them");
+
+	int code = target_check_all(t, TARGET_EITHER);
+
+	if (code != TOOL_DONE)
+		return code;
+	if (v.json) {
+		show_doc_begin(&v.doc);
+		v.faults = json_list(&v.doc, v.doc.root, "faults");
+	}
+	code = target_each(t, TARGET_EITHER, verify_target, &v);
+
+	int told = tell(&v, code == TOOL_DONE);
+
+	if (code == TOOL_INTERRUPTED)
+		return code;
+	return v.all.bad ? TOOL_FAILED : told ? told : code;
+}
+
+const struct verb verb_verify = {
+	.name = "verify", .arguments = "[TENANT[/BACKUP]]...", .most = -1, .access = VERB_READS, .run = run, .options = { &options_json, &options },
+	.help = "Compares sealed backups with their seals.",
+	.more = "Names each path and what is wrong with it; exit code 1 where anything is. Nothing is written.",
+};
