@@ -45,7 +45,10 @@ void json_text(struct show_doc *doc, cJSON *parent, const char *name, const char
 
 void json_number(struct show_doc *doc, cJSON *parent, const char *name, uint64_t n)
 {
-	put(doc, parent, name, cJSON_CreateNumber((double)n));
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n); /* cJSON writes 15 digits only */
+	put(doc, parent, name, cJSON_CreateRaw(digits));
 }
 
 void json_bool(struct show_doc *doc, cJSON *parent, const char *name, bool b)

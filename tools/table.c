@@ -22,6 +22,7 @@ struct show_table *show_table_new(const struct tool *t, const struct show_column
 	if (!out || !(out->table = scols_new_table()))
 		return NULL;
 	out->columns = count;
+	scols_table_enable_noencoding(out->table, 1); /* cells are made printable here, and only once */
 	scols_table_set_stream(out->table, t->out);
 	scols_table_set_termforce(out->table, t->out_terminal ? SCOLS_TERMFORCE_AUTO : SCOLS_TERMFORCE_NEVER);
 	for (size_t i = 0; i < count; i++) {
