@@ -139,9 +139,9 @@ int tool_main(struct tool *t, int argc, char **argv, char *const *environ_list)
 	if (conf_load(&input, &t->conf, error, sizeof(error)))
 		return say_usage(t, "%s", error);
 
-	AUTO(auto_conf_free) struct conf *conf = t->conf;
-
 	if (!show_only(t))
 		code = run_verb(t);
+	conf_free(t->conf);
+	t->conf = NULL;
 	return flush_out(t, code);
 }

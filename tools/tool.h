@@ -41,6 +41,6 @@ int tool_main(struct tool *t, int argc, char **argv, char *const *environ_list);
 /* Opens the store and the vault of the settings into t->vault. TOOL_DONE; else a line was said. In a file of its own, so that tests have another. */
 int tool_open(struct tool *t);
 
-bool tool_stopped(const struct tool *t);
+bool tool_stopped(const struct tool *t); /* whether a signal came */
 /* A call that ends when a signal comes. */
 struct store_call tool_call(const struct tool *t);

@@ -42,8 +42,8 @@ static void tables_are_aligned_text(void **state)
 {
 	AUTO_FREE char *out = table_text(false);
 
-	assert_string_equal(out, "NAME                 SIZE NOTE\n"
-				 "a                     1 B -\n"
+	assert_string_equal(out, "NAME               SIZE NOTE\n"
+				 "a                   1 B -\n"
 				 "long\\x1b[31m\\xff 1234 B a note of some words\n");
 }
 
