@@ -11,7 +11,7 @@
 struct show_column {
 	const char *name;
 	bool right; /* numbers */
-	bool wrap;  /* text that may take several lines where the terminal is narrow */
+	bool wrap;  /* text that takes several lines on a terminal */
 };
 struct show_table;
 /* columns borrowed. NULL: no memory. */

@@ -12,8 +12,12 @@
 
 struct show_table {
 	struct libscols_table *table;
-	size_t columns;
+	const struct show_column *columns;
+	size_t count;
+	bool wraps;
 };
+
+#define WRAP_COLUMNS 40u /* libsmartcols would break words */
 
 struct show_table *show_table_new(const struct tool *t, const struct show_column *columns, size_t count)
 {
@@ -21,14 +25,17 @@ struct show_table *show_table_new(const struct tool *t, const struct show_column
 
 	if (!out || !(out->table = scols_new_table()))
 		return NULL;
-	out->columns = count;
+	out->columns = columns;
+	out->count = count;
+	out->wraps = t->out_terminal;
 	scols_table_enable_noencoding(out->table, 1); /* cells are made printable here, and only once */
 	scols_table_set_stream(out->table, t->out);
 	scols_table_set_termforce(out->table, t->out_terminal ? SCOLS_TERMFORCE_AUTO : SCOLS_TERMFORCE_NEVER);
 	for (size_t i = 0; i < count; i++) {
-		int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].wrap ? SCOLS_FL_WRAP : 0);
+		bool wrap = columns[i].wrap && out->wraps;
+		struct libscols_column *c = scols_table_new_column(out->table, columns[i].name, 0, (columns[i].right ? SCOLS_FL_RIGHT : 0) | (wrap ? SCOLS_FL_WRAP : 0));
 
-		if (!scols_table_new_column(out->table, columns[i].name, 0, flags))
+		if (!c || (wrap && scols_column_set_wrapfunc(c, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL)))
 			return NULL;
 	}
 
@@ -38,13 +45,31 @@ struct show_table *show_table_new(const struct tool *t, const struct show_column
 	return made;
 }
 
+/* Blanks become line ends where a line would be too wide. */
+static void break_lines(char *text)
+{
+	char *blank = NULL;
+	size_t wide = 0;
+
+	for (char *p = text; *p; p++) {
+		if (*p == ' ')
+			blank = p;
+		wide += ((unsigned char)*p & 0xc0) != 0x80; /* one a character of UTF-8 */
+		if (wide <= WRAP_COLUMNS || !blank)
+			continue;
+		*blank = '\n';
+		wide = (size_t)(p - blank);
+		blank = NULL;
+	}
+}
+
 int show_row(struct show_table *table, const char *const *cells)
 {
 	struct libscols_line *line = scols_table_new_line(table->table, NULL);
 
 	if (!line)
 		return ENOMEM;
-	for (size_t i = 0; i < table->columns; i++) {
+	for (size_t i = 0; i < table->count; i++) {
 		const char *text = cells[i] && cells[i][0] ? cells[i] : "-";
 		size_t cap = 6 * strlen(text) + 1;
 		AUTO_FREE char *safe = malloc(cap);
@@ -52,6 +77,8 @@ int show_row(struct show_table *table, const char *const *cells)
 		if (!safe)
 			return ENOMEM;
 		log_printable(safe, cap, text);
+		if (table->wraps && table->columns[i].wrap)
+			break_lines(safe);
 		if (scols_line_set_data(line, i, safe))
 			return ENOMEM;
 	}

@@ -31,7 +31,7 @@ static char *table_text(bool terminal)
 
 	assert_int_equal(show_print(table), 0); /* no rows: nothing */
 	assert_int_equal(show_row(table, (const char *const[]){ "a", "1 B", "" }), 0);
-	assert_int_equal(show_row(table, (const char *const[]){ "long\033[31m\xff", "1234 B", "a note of some words" }), 0);
+	assert_int_equal(show_row(table, (const char *const[]){ "long\033[31m\xff", "1234 B", "a note of some words, more of them than fit" }), 0);
 	assert_int_equal(show_rows(table), 2);
 	assert_int_equal(show_print(table), 0);
 	fclose(t.out);
@@ -44,7 +44,7 @@ static void tables_are_aligned_text(void **state)
 
 	assert_string_equal(out, "NAME               SIZE NOTE\n"
 				 "a                   1 B -\n"
-				 "long\\x1b[31m\\xff 1234 B a note of some words\n");
+				 "long\\x1b[31m\\xff 1234 B a note of some words, more of them than fit\n");
 }
 
 static void names_cannot_write_to_the_terminal(void **state)
@@ -52,6 +52,8 @@ static void names_cannot_write_to_the_terminal(void **state)
 	AUTO_FREE char *out = table_text(true);
 
 	assert_null(strchr(out, '\033'));
+	assert_non_null(strstr(out, " a note of some words, more of them than"));
+	assert_null(strstr(out, "than fit")); /* a line of its own, broken between words */
 	assert_non_null(strstr(out, "\\x1b[31m\\xff"));
 }
 
