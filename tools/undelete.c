@@ -126,9 +126,10 @@ static int choose(struct tool *t, const struct target *target, char id[33])
 	AUTO(tombstone_free) struct tombstone here = { 0 };
 	size_t found = 0;
 	int rc = tombstone_read(t->vault, target->tenant, target->stem, &here, &call);
+	bool in_place = !rc && (!given || strcmp(given, here.id) == 0);
 
 	id[0] = '\0';
-	if (!rc && !here.trashed && (!given || strcmp(given, here.id) == 0))
+	if (in_place && !here.trashed)
 		return TOOL_DONE;
 	if (!rc || rc == ENOENT)
 		rc = trash_list(t->vault, target->tenant, &trash, &call);
@@ -142,7 +143,7 @@ static int choose(struct tool *t, const struct target *target, char id[33])
 		copy_text(id, 33, item->id);
 		found++;
 	}
-	if (found == 1)
+	if (found == 1 || (!found && in_place)) /* in place, but on its way to the trash: the undelete says so */
 		return TOOL_DONE;
 	if (found)
 		return say_usage(t, "%s: %zu deleted ones have that name; give --id=ID (pishopctl undelete --list %s)", target->shown, found, target->tenant);

@@ -139,6 +139,22 @@ static void undelete_from_the_trash(void **state)
 	assert_calls("undelete acme/x id a1 to none\nundelete acme/y id a3 to z\nundelete acme/y id none to none\nundelete acme/y id a2 to none\n");
 }
 
+static void undelete_on_the_way_to_the_trash(void **state)
+{
+	tomb(&fake.tombs[0], "x", "a1", false);
+	fake.tombs[0].trashed = true;
+	fake.tomb_count = 1;
+	fake.rc[FAKE_UNDELETE] = EBUSY;
+	fake_run(TOOL_LOCKED, "undelete", "acme/x", NULL); /* not there yet */
+	assert_err("just being moved to the trash");
+	assert_calls("undelete acme/x id none to none\n");
+	tomb(&fake.trash[0], "x", "a1", true);
+	fake.trash_count = 1;
+	fake.rc[FAKE_UNDELETE] = 0;
+	fake_run(TOOL_DONE, "undelete", "acme/x", NULL);
+	assert_calls("undelete acme/x id none to none\nundelete acme/x id a1 to none\n");
+}
+
 static void undelete_that_fails(void **state)
 {
 	static const struct { int rc, code; const char *words; } rows[] = {
@@ -183,7 +199,7 @@ int main(void)
 		cmocka_unit_test_setup(seals, fake_setup), cmocka_unit_test_setup(a_living_writer_is_let_be, fake_setup),
 		cmocka_unit_test_setup(several_seals, fake_setup), cmocka_unit_test_setup(holds, fake_setup), cmocka_unit_test_setup(hold_lists, fake_setup),
 		cmocka_unit_test_setup(undelete_in_place, fake_setup), cmocka_unit_test_setup(undelete_from_the_trash, fake_setup),
-		cmocka_unit_test_setup(undelete_that_fails, fake_setup), cmocka_unit_test_setup(undelete_lists, fake_setup),
+		cmocka_unit_test_setup(undelete_on_the_way_to_the_trash, fake_setup), cmocka_unit_test_setup(undelete_that_fails, fake_setup), cmocka_unit_test_setup(undelete_lists, fake_setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

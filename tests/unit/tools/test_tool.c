@@ -64,7 +64,7 @@ static void help_and_version(void **state)
 	assert_out("Usage: pishopctl retention apply [options] [TENANT]...");
 	assert_out("--max-percent");
 	assert_out("--keep-daily");
-	assert_no_out("--threads");
+	assert_no_out("Verification"); /* another verb's */
 	fake_run(TOOL_DONE, "verify", "--help", "acme", NULL);
 	assert_out("--threads");
 	fake_run(TOOL_DONE, "seal", "-h", NULL); /* arguments are not missed */
@@ -138,6 +138,18 @@ static void one_ini_file_for_all(void **state)
 	assert_int_equal(fake.sweep.policy.keep_daily, 7);
 	assert_int_equal(fake.sweep.grace_s, 5 * 3600);
 	assert_false(fake.sweep.override_policy); /* the tenant's own goes before it */
+	fake_run(TOOL_DONE, "retention", "plan", flag, "acme", NULL);
+	assert_out("acme: keep-daily 7 (of the settings)\n");
+
+	struct policy own;
+	AUTO_FREE char *stored = NULL;
+
+	policy_default(&own);
+	own.keep_last = 2;
+	assert_int_equal(policy_encode(&own, &stored), 0);
+	fake.policy = stored;
+	fake_run(TOOL_DONE, "retention", "plan", flag, "acme", NULL);
+	assert_out("acme: keep-last 2 (of the tenant)\n");
 	assert_int_equal(write(fd, wrong, sizeof(wrong) - 1), sizeof(wrong) - 1);
 	fake_run(TOOL_USAGE, flag, "list", NULL);
 	assert_err("keep-dayly");
