@@ -60,7 +60,7 @@ int object_rewrite(struct vault *v, struct object *o, const char *to, const stru
  * the copy stays at `to`. */
 int object_move(struct vault *v, struct object *o, const char *path, const char *to, const struct trailer *attrs, const struct store_cond *cond);
 
-/* One-shot objects: writes len plain bytes (up to 1 MiB; EFBIG) to key with these attributes, but a commit id and commit time of its own.
+/* One-shot objects: writes len plain bytes (up to 1 MiB, of records RECORD_MAX; EFBIG) to key with these attributes, but a commit id and commit time of its own.
  * cond may be NULL. For markers, links, records. The object, if wanted, in *out. EEXIST where if_none_match failed, ESTALE where if_match
  * did. A lost reply is resolved (HEAD, commit id). EROFS; EIO: this writer was taken for dead; or a store errno, logged. */
 int object_put_small(struct vault *v, const char *key, const void *data, size_t len, const struct trailer *attrs, const struct store_cond *cond,

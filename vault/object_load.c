@@ -249,7 +249,9 @@ int object_load(struct vault *v, const char *key, uint64_t length, struct object
 		rc = load_once(v, key, length, out, &call);
 	if (rc == ESTALE)
 		log_path(LOG_ERROR, "object", key, "cannot read it: it is replaced again and again while it is read");
-	if (user)
+	if (user) {
 		user->err = call.err;
+		user->server_date = call.server_date;
+	}
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/object_private.h"
+#include "vault/record.h"
 #include "vault/run.h"
 #include "vault/tree.h"
 
@@ -11,7 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SMALL_MAX (1u << 20) /* plain bytes of a one-shot object */
+#define SMALL_MAX (1u << 20) /* plain bytes of a one-shot object that is no record */
 
 void trailer_fresh(struct vault *v, struct trailer *t, enum entry_type type, enum trailer_state state, uint32_t mode, uint32_t uid, uint32_t gid)
 {
@@ -199,10 +200,10 @@ static int put_new(struct vault *v, const char *key, const void *data, const str
 int object_put_small(struct vault *v, const char *key, const void *data, size_t len, const struct trailer *attrs, const struct store_cond *cond,
 		     struct object **out, struct store_call *user)
 {
-	struct store_call call = call_like(user, v->config.meta_timeout_ms);
+	struct store_call call = call_like(user, len > SMALL_MAX ? 0 : v->config.meta_timeout_ms); /* long ones: as long as they make progress */
 	struct trailer t = *attrs;
 	struct store_cond want = cond ? *cond : (struct store_cond){ 0 };
-	int rc = len > SMALL_MAX ? EFBIG : key_may_publish(v, key);
+	int rc = len > (t.type == ENTRY_RECORD ? RECORD_MAX : SMALL_MAX) ? EFBIG : key_may_publish(v, key);
 
 	if (!rc)
 		rc = tree_claim_cond(v, key, &want);
