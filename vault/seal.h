@@ -43,15 +43,17 @@ void seal_set_time(struct seal *s, const struct stem *stem);
 void seal_free(struct seal *s); /* what it holds; NULL is legal */
 DEFINE_AUTO(seal, seal_free)
 int seal_add(struct seal *s, const struct seal_entry *e); /* takes e->path over, also on failure. ENOMEM */
-/* Sorts, fills bytes; text freed by the caller. EINVAL: two entries with one path; EFBIG; ENOMEM. */
+/* Sorts, fills bytes; text freed by the caller. EINVAL: two entries with one path, none at all, or what decoding would refuse; EFBIG; ENOMEM. */
 int seal_encode(struct seal *s, char **text, size_t *len);
-/* The whole text: every field checked, unknown versions refused. 0; EPROTONOSUPPORT: newer; EBADMSG; ENOMEM. */
+/* The whole text: every field checked, unknown versions refused, paths in order and of that stem, bytes and number as the envelope says.
+ * 0; EPROTONOSUPPORT: newer; EBADMSG; ENOMEM. *out is filled on 0 only, else empty. */
 int seal_decode(const char *text, size_t len, struct seal *out);
 /* The envelope alone, from the text's first line; count is set, entries is NULL. */
 int seal_decode_envelope(const char *text, size_t len, struct seal *out);
-/* The entry of that path, or NULL. */
+/* The entry of that path, or NULL. Only in a seal that was encoded or decoded: there the entries are sorted. */
 const struct seal_entry *seal_find(const struct seal *s, const char *path);
 
+/* The seal of that backup. ENOENT; EBADMSG: damaged, or another's (logged); else as record_read and seal_decode. id may be NULL. */
 int seal_read(struct vault *v, const char *tenant, const char *stem, struct seal *out, struct record_id *id, struct store_call *call);
-/* old NULL: there must be none (EEXIST). */
+/* Encodes it and writes it as s->tenant's and s->stem's. old NULL: there must be none (EEXIST); else only over that version (ESTALE). As seal_encode and record_write. */
 int seal_write(struct vault *v, struct seal *s, const struct record_id *old, struct record_id *id, struct store_call *call);
