@@ -10,7 +10,7 @@ struct sealer_options {
 	struct object *(*known)(void *arg, const char *path);
 	void *arg;
 	bool own_open;     /* members in state 0 and 4 that `known` gave are sealed: their last release was seen here */
-	const char *mark;  /* completeness mark that must be there, closed after all others ("metadata.json"); NULL: none is asked for */
+	const char *mark;  /* completeness mark that must be at the top of each folder, committed after all other files ("metadata.json"); NULL: none is asked for */
 };
 
 enum sealer_answer {
@@ -19,11 +19,13 @@ enum sealer_answer {
 	SEALER_NOTHING,    /* nothing to seal: no objects, or scratch only */
 	SEALER_UNMARKED,   /* no mark, or something was closed after it */
 	SEALER_PARTIAL,    /* a failed path, an upload, a member in state 2 or 3: reason */
-	SEALER_OPEN        /* a member in state 0 or 4 that another wrote: it is left out, and named in reason; DONE otherwise */
+	SEALER_OPEN        /* a member in state 0 or 4 that another wrote: it is left out, and named in reason; DONE or SAME otherwise */
 };
 
 /* Lists the set, leaves scratch out, reads headers and trailers of what is not known, and writes the seal, replacing an older one; removes a reopen record; notes it
- * in the audit log. 0 and *answer, reason[cap]; or an errno (logged). BLOCKS. */
+ * in the audit log. 0 and *answer, reason[cap] (with DONE: what is not ours, and left out). Four requests, and one or two for each member that is neither known nor in the old seal
+ * as it stands. EBADMSG: the old seal is damaged, which only SEAL_REQUEST replaces; ESTALE: the set changes again and again; or a store errno, logged. made: filled with DONE, SAME
+ * and OPEN. BLOCKS. */
 int sealer_run(struct vault *v, const char *tenant, const char *stem, const struct sealer_options *options, enum sealer_answer *answer, char *reason, size_t cap,
 	       struct seal *made /* NULL, or empty: the seal, to be freed */, struct store_call *call);
 
