@@ -206,7 +206,7 @@ int record_list(struct vault *v, const char *tenant, const char *kind, struct re
 			user->server_date = call.server_date;
 		}
 	}
-	if (rc)
+	if (rc || !all.count)
 		return rc;
 	*out = all;
 	all = (struct record_names){ 0 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "vault/object_private.h"
 #include "vault/sealer_private.h"
 
 #include "base/log.h"
@@ -72,13 +73,25 @@ static int read_old(struct sealing *s)
 
 static bool is_open(const struct sealing *s, const struct sealer_member *m)
 {
-	return m->loaded && (m->attrs.state == STATE_OPEN || m->attrs.state == STATE_UNKNOWN) && !(m->own && s->options->own_open);
+	return m->loaded && !m->sealed && (m->attrs.state == STATE_OPEN || m->attrs.state == STATE_UNKNOWN) && !(m->own && s->options->own_open);
 }
 
 /* To be listed. */
 static bool counts(const struct sealing *s, const struct sealer_member *m)
 {
 	return m->sealed || (m->loaded && !m->scratch && !m->foreign && !is_open(s, m));
+}
+
+/* No component is empty, "." or "..". */
+static bool is_path(const char *path)
+{
+	for (size_t n;; path += n + 1) {
+		n = strcspn(path, "/");
+		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
+			return false;
+		if (!path[n])
+			return true;
+	}
 }
 
 /* Why a member makes the backup partial; NULL: it does not. */
@@ -88,6 +101,8 @@ static const char *flaw(const struct sealer_member *m)
 		return m->rc == ENOKEY ? "was written with another key" : m->rc == EPROTONOSUPPORT ? "is of a newer format" : "is damaged";
 	if (!m->loaded || m->foreign)
 		return NULL;
+	if (!is_path(m->path))
+		return "has a name that no file can have";
 	if (m->attrs.state == STATE_KILLED)
 		return "is cut: its writer was killed";
 	if (m->attrs.state == STATE_FAILED)
@@ -118,22 +133,28 @@ static bool is_partial(struct sealing *s)
 	return false;
 }
 
-/* The first that another writer has not closed, and what is not ours: left out, and named. */
+/* What another writer has not closed, and what is not ours: left out, and named; of many the first, and how many. */
 static bool tell_left_out(struct sealing *s)
 {
-	bool open = false;
+	const char *first = NULL;
+	size_t open = 0;
 
-	for (size_t i = 0; i < s->count && !open; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		const struct sealer_member *m = &s->members[i];
 
-		open = ours(m) && is_open(s, m);
-		if (open)
-			sealer_say(s, "%s was not closed by its writer, and is left out", m->path);
+		if (!ours(m) || !is_open(s, m))
+			continue;
+		if (!open++)
+			first = m->path;
 	}
+	if (open == 1)
+		sealer_say(s, "%s was not closed by its writer, and is left out", first);
+	else if (open)
+		sealer_say(s, "%s and %zu more were not closed by their writers, and are left out", first, open - 1);
 	for (size_t i = 0; i < s->count; i++)
 		if (s->members[i].foreign)
 			sealer_say(s, "%s was not written by this program, and is left out", s->members[i].path);
-	return open;
+	return open != 0;
 }
 
 static bool later(const struct timespec *a, const struct timespec *b)
@@ -141,61 +162,87 @@ static bool later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
-/* The mark of the folder that a path is in; NULL: it has none. Of a path in no folder: the latest mark of all. */
-static const struct sealer_member *mark_for(struct sealing *s, const char *path)
+/* Whether it is named as a mark, at the top of a folder. */
+static bool is_mark(const struct sealing *s, const struct sealer_member *m)
 {
-	const struct sealer_member *latest = NULL, *m;
-	char top[PATH_CAP], mark[PATH_CAP];
+	const char *slash = strchr(m->path, '/');
 
-	path_tenant(top, path);
-	if (strlen(top) < strlen(path)) {
-		if (snprintf(mark, sizeof(mark), "%s/%s", top, s->options->mark) >= (int)sizeof(mark))
-			return NULL;
-		m = sealer_find(s, mark);
-		return m && counts(s, m) && m->attrs.type == ENTRY_FILE ? m : NULL;
-	}
+	return !m->marker && slash && strcmp(slash + 1, s->options->mark) == 0;
+}
+
+static bool good_mark(const struct sealing *s, const struct sealer_member *m)
+{
+	return is_mark(s, m) && counts(s, m) && m->attrs.type == ENTRY_FILE;
+}
+
+/* The mark of that folder, a direct child of the tenant's; NULL: it has none. */
+static const struct sealer_member *mark_in(struct sealing *s, const char *folder)
+{
+	char path[PATH_CAP];
+	const struct sealer_member *m;
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, s->options->mark) >= (int)sizeof(path))
+		return NULL;
+	m = sealer_find(s, path);
+	return m && good_mark(s, m) ? m : NULL;
+}
+
+/* The latest of all; NULL: there is none. */
+static const struct sealer_member *last_mark(const struct sealing *s)
+{
+	const struct sealer_member *latest = NULL;
+
 	for (size_t i = 0; i < s->count; i++) {
-		const char *slash = strchr(s->members[i].path, '/');
+		const struct sealer_member *m = &s->members[i];
 
-		m = &s->members[i];
-		if (slash && strcmp(slash + 1, s->options->mark) == 0 && counts(s, m) && m->attrs.type == ENTRY_FILE &&
-		    (!latest || later(&m->attrs.committed, &latest->attrs.committed)))
+		if (good_mark(s, m) && (!latest || later(&m->attrs.committed, &latest->attrs.committed)))
 			latest = m;
 	}
 	return latest;
 }
 
-/* Every folder has its mark, and no file was committed after it. Folders themselves may change: tar and cp set their times at the end. */
+/* One file or link; of one beside the folders the latest mark decides. */
+static bool file_is_marked(struct sealing *s, const struct sealer_member *m, const struct sealer_member *latest)
+{
+	const struct sealer_member *mark = latest;
+	char top[PATH_CAP];
+
+	if (is_open(s, m) && !is_mark(s, m)) {
+		sealer_say(s, "%s was not closed by its writer", m->path);
+		return false;
+	}
+	sealer_top(top, m->path);
+	if (strchr(m->path, '/'))
+		mark = mark_in(s, top);
+	if (!mark)
+		sealer_say(s, "%s: %s is not there", m->path, s->options->mark);
+	else if (later(&m->attrs.committed, &mark->attrs.committed))
+		sealer_say(s, "%s was written after %s", m->path, s->options->mark);
+	else
+		return true;
+	return false;
+}
+
+/* Every folder has its mark, no file was committed after it, and none is open. Folders themselves may change: tar and cp set their times at the end. */
 static bool is_marked(struct sealing *s)
 {
-	bool any = false;
+	const struct sealer_member *latest = last_mark(s);
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct sealer_member *m = &s->members[i];
-		const struct sealer_member *mark;
 
-		if (!counts(s, m) || (m->marker && strchr(m->path, '/')))
+		if (!ours(m) || (m->marker && strchr(m->path, '/')))
 			continue;
-		if (m->marker) {
-			char inside[PATH_CAP];
-
-			any = true;
-			if (snprintf(inside, sizeof(inside), "%s/", m->path) >= (int)sizeof(inside) || !mark_for(s, inside)) {
-				sealer_say(s, "%s/%s is not there", m->path, s->options->mark);
-				return false;
-			}
-			continue;
-		}
-		mark = mark_for(s, m->path);
-		if (!mark || later(&m->attrs.committed, &mark->attrs.committed)) {
-			sealer_say(s, mark ? "%s was written after %s" : "%s: there is no %s beside it", m->path, s->options->mark);
+		if (!m->marker && !file_is_marked(s, m, latest))
+			return false;
+		if (m->marker && !mark_in(s, m->path)) {
+			sealer_say(s, "%s/%s is not there", m->path, s->options->mark);
 			return false;
 		}
-		any = true;
 	}
-	if (!any)
+	if (!latest)
 		sealer_say(s, "%s is not there", s->options->mark);
-	return any;
+	return latest != NULL;
 }
 
 /* ---- The seal */
@@ -242,7 +289,7 @@ static int build(const struct sealing *s, struct seal *seal)
 			continue;
 		rc = add_entry(seal, m);
 		reused |= m->sealed != NULL;
-		path_tenant(top, m->path);
+		sealer_top(top, m->path);
 		stem_of(top, &stem); /* the same for all of the set */
 	}
 	if (reused && s->old.committed_s > seal->committed_s)
@@ -322,7 +369,7 @@ static int finish(struct sealing *s, enum sealer_answer *answer, struct seal *ma
 	if (rc)
 		return rc;
 	if (!seal.count) {
-		*answer = SEALER_NOTHING;
+		*answer = open ? SEALER_OPEN : SEALER_NOTHING;
 		return 0;
 	}
 	*answer = open ? SEALER_OPEN : SEALER_DONE;
@@ -343,27 +390,82 @@ static int finish(struct sealing *s, enum sealer_answer *answer, struct seal *ma
 	return 0;
 }
 
+/* ---- A backup of which nothing is left */
+
+/* 0: the one that was read; ESTALE: another, or none. */
+static int confirm_old(struct sealing *s, const char *key)
+{
+	struct store_call call = acting_call(s->v, s->user, 0);
+	struct store_meta meta;
+	int rc = s->v->store->ops->head(s->v->store, key, &meta, &call);
+
+	if (rc == ENOENT)
+		return ESTALE;
+	if (rc)
+		log_store("seal", key, "cannot look at it", &call, rc);
+	return !rc && strcmp(meta.etag, s->old_id.etag) != 0 ? ESTALE : rc;
+}
+
+/* Whether it was reopened: by whoever removed what it lists, through this program. */
+static int was_reopened(struct sealing *s, bool *reopened)
+{
+	struct store_call call = acting_call(s->v, s->user, 0);
+	struct store_meta meta;
+	char key[PATH_CAP];
+	int rc = path_record_key(&s->v->rules, key, s->tenant, "reopen", s->stem);
+
+	if (!rc)
+		rc = s->v->store->ops->head(s->v->store, key, &meta, &call);
+	*reopened = rc == 0;
+	if (rc && rc != ENOENT)
+		log_store("seal", key, "cannot look at it", &call, rc);
+	return rc == ENOENT ? 0 : rc;
+}
+
+/* Its seal goes as well, if it was reopened: else its objects were removed behind our back, and the seal is what tells. */
+static int end_seal(struct sealing *s)
+{
+	struct store_call call = acting_call(s->v, s->user, 0);
+	char key[PATH_CAP];
+	bool reopened;
+	int rc = was_reopened(s, &reopened);
+
+	if (rc || !reopened) {
+		sealer_say(s, "its seal stands, and nothing of what it lists: that was removed behind our back");
+		return rc;
+	}
+	rc = path_record_key(&s->v->rules, key, s->tenant, "seals", s->stem);
+	if (!rc)
+		rc = confirm_old(s, key);
+	if (!rc)
+		rc = record_remove(s->v, key, &call);
+	if (rc)
+		return rc;
+	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .objects = s->old.count, .bytes = s->old.bytes });
+	return end_reopening(s);
+}
+
 static int attempt(struct sealing *s, enum sealer_answer *answer, struct seal *made)
 {
-	bool partial = false;
+	enum sealer_answer found = SEALER_DONE;
 	int rc = read_old(s);
 
 	if (!rc)
 		rc = sealer_list(s);
 	if (!rc && !s->count) {
 		*answer = SEALER_NOTHING;
-		return 0;
+		return s->replaces && !s->hidden ? end_seal(s) : 0; /* a removal that waits may fail */
 	}
 	if (!rc)
 		rc = sealer_load(s);
-	if (!rc)
-		partial = is_partial(s);
-	if (!rc && !partial)
-		rc = sealer_ask_writers(s, &partial);
+	if (!rc && is_partial(s))
+		found = SEALER_PARTIAL;
+	if (!rc && found == SEALER_DONE)
+		rc = sealer_ask_writers(s, &found);
 	if (rc)
 		return rc;
-	if (partial)
-		*answer = SEALER_PARTIAL;
+	if (found != SEALER_DONE)
+		*answer = found;
 	else if (s->options->mark && !is_marked(s))
 		*answer = SEALER_UNMARKED;
 	else

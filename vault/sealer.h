@@ -16,10 +16,11 @@ struct sealer_options {
 enum sealer_answer {
 	SEALER_DONE,       /* the seal stands */
 	SEALER_SAME,       /* it stood already, and says the same */
-	SEALER_NOTHING,    /* nothing to seal: no objects, or scratch only */
-	SEALER_UNMARKED,   /* no mark, or something was closed after it */
-	SEALER_PARTIAL,    /* a failed path, an upload, a member in state 2 or 3: reason */
-	SEALER_OPEN        /* a member in state 0 or 4 that another wrote: it is left out, and named in reason; DONE or SAME otherwise */
+	SEALER_NOTHING,    /* nothing to seal: no objects, or scratch only. A seal of which nothing is left was removed, if the backup had been reopened; else reason */
+	SEALER_UNMARKED,   /* no mark, something was closed after it, or is still open */
+	SEALER_PARTIAL,    /* a failed path, an upload of a silent writer, a member that is damaged or in state 2 or 3: reason */
+	SEALER_OPEN        /* members in state 0 or 4 that another wrote are left out, and named in reason: the seal stands without them if anything is left (made is filled
+			    * then); or a living writer sends a file of it, and nothing was sealed */
 };
 
 /* Lists the set, leaves scratch out, reads headers and trailers of what is not known, and writes the seal, replacing an older one; removes a reopen record; notes it

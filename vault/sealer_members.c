@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "vault/pages.h"
-#include "vault/tree.h"
+#include "vault/removal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,17 +32,19 @@ struct sealer_member *sealer_find(struct sealing *s, const char *path)
 	return s->count ? bsearch(path, s->members, s->count, sizeof(*s->members), find_path) : NULL;
 }
 
-/* The first component of a path. */
-static void top_of(char out[PATH_CAP], const char *path)
+void sealer_top(char out[PATH_CAP], const char *path)
 {
-	path_tenant(out, path);
+	size_t n = min_size(strcspn(path, "/"), PATH_CAP - 1);
+
+	memcpy(out, path, n);
+	out[n] = '\0';
 }
 
 static bool of_the_set(const struct sealing *s, const char *path)
 {
 	char top[PATH_CAP];
 
-	top_of(top, path);
+	sealer_top(top, path);
 	return stem_has(s->stem, top);
 }
 
@@ -76,20 +78,22 @@ static int add_page(struct sealing *s, const struct store_page *page, size_t ski
 	for (size_t i = 0; i < page->count && !rc; i++) {
 		const struct store_object *o = &page->objects[i];
 
-		if (of_the_set(s, o->key + skip) && !tree_removal_waits(s->v, o->key))
+		if (!of_the_set(s, o->key + skip))
+			continue;
+		if (removal_hides(s->v, o->key))
+			s->hidden = true;
+		else
 			rc = add(s, o->key + skip, o);
 	}
 	return rc;
 }
 
-int sealer_list(struct sealing *s)
+/* All keys that begin with the stem, in the tenant's folder. */
+static int list_pages(struct sealing *s, const char *folder, const char *prefix)
 {
-	char folder[PATH_CAP], prefix[PATH_CAP];
 	AUTO(pages_free) struct pages pages = { .v = s->v, .prefix = prefix };
-	int rc = path_key(&s->v->rules, folder, s->tenant, true);
+	int rc = 0;
 
-	if (!rc && snprintf(prefix, sizeof(prefix), "%s%s", folder, s->stem) >= (int)sizeof(prefix))
-		rc = ENAMETOOLONG;
 	while (!rc && pages_left(&pages)) {
 		struct store_call call = acting_call(s->v, s->user, 0);
 		struct store_page page = { 0 };
@@ -105,6 +109,21 @@ int sealer_list(struct sealing *s)
 			rc = add_page(s, &page, strlen(folder));
 		store_page_free(&page);
 	}
+	return rc;
+}
+
+int sealer_list(struct sealing *s)
+{
+	char folder[PATH_CAP], prefix[PATH_CAP];
+	int rc = path_key(&s->v->rules, folder, s->tenant, true);
+
+	if (!rc && snprintf(prefix, sizeof(prefix), "%s%s", folder, s->stem) >= (int)sizeof(prefix))
+		rc = ENAMETOOLONG;
+	if (rc)
+		return rc;
+	removals_look_begin(s->v);
+	rc = list_pages(s, folder, prefix);
+	removals_look_end(s->v);
 	if (!rc && s->count)
 		qsort(s->members, s->count, sizeof(*s->members), by_path);
 	return rc;
@@ -181,7 +200,6 @@ static int load(struct sealing *s, struct sealer_member *m)
 
 int sealer_load_one(struct sealing *s, struct sealer_member *m)
 {
-	m->sealed = NULL;
 	return m->loaded || m->rc ? 0 : load(s, m);
 }
 
@@ -271,7 +289,7 @@ bool sealer_is_scratch(const struct sealing *s, const char *path)
 
 	if (!s->archived || !strchr(path, '/'))
 		return false;
-	top_of(top, path);
+	sealer_top(top, path);
 	return !old_lists(s, top);
 }
 
@@ -286,7 +304,7 @@ static void mark_scratch(struct sealing *s, bool scratch)
 
 		if (!m->marker && !strchr(m->path, '/'))
 			continue;
-		top_of(top, m->path);
+		sealer_top(top, m->path);
 		if (strcmp(top, last) != 0) {
 			memcpy(last, top, sizeof(last));
 			listed = old_lists(s, top);

@@ -32,6 +32,7 @@ struct sealing { /* one attempt */
 	bool replaces;             /* something stands where the seal goes: old_id says what */
 	struct sealer_member *members; /* sorted by path */
 	size_t count;
+	bool hidden;               /* something of it stands there, and waits to be removed */
 	bool archived;             /* the set has an archive of ours */
 	char *reason;
 	size_t cap;
@@ -45,13 +46,15 @@ int sealer_list(struct sealing *s);
 int sealer_load(struct sealing *s);
 /* Loads one that the old seal vouched for. As sealer_load. */
 int sealer_load_one(struct sealing *s, struct sealer_member *m);
+/* The first component of a path below the tenant. */
+void sealer_top(char out[PATH_CAP], const char *path);
 struct sealer_member *sealer_find(struct sealing *s, const char *path);
 /* Whether a path of the set, below the tenant, is below a folder that is scratch. */
 bool sealer_is_scratch(const struct sealing *s, const char *path);
 
-/* Looks into the writers' records: *partial, and then the reason, where a path of the set failed, or is being sent, and nothing newer stands there. Errors: nothing
- * is known. */
-int sealer_ask_writers(struct sealing *s, bool *partial);
+/* Looks into the writers' records, *found being SEALER_DONE: SEALER_PARTIAL, and then the reason, where a path of the set failed, or the upload of a silent writer was
+ * never finished, and nothing newer stands there; else SEALER_OPEN where a living one sends a file of it. Errors: nothing is known. */
+int sealer_ask_writers(struct sealing *s, enum sealer_answer *found);
 
 /* Says why, once: the first reason stays. */
 void sealer_say(struct sealing *s, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -6,11 +6,17 @@
 
 #include <errno.h>
 
-/* What the writers' records say of a set. A path that failed, or is being sent, makes the backup partial unless a good object stands there that was committed after
- * the writer's last word. Our own record is taken as it is in memory: what it names, failed.
+/* What the writers' records say of a set. A path that failed makes the backup partial unless a good object stands there that was committed after the writer's last word.
+ * An upload means the same where its writer is silent, unless a good object stands there that was committed after the upload began; where its writer lives, the backup is
+ * open. Our own record is taken as it is in memory: what it names, failed, or is being sent.
  *
  * A record that cannot be read, or that could not hold all failed paths, may mean any backup that its writer could have been writing: one with a member from before
  * the record's last word. */
+
+struct writer_look {
+	bool own;   /* our record, in memory */
+	bool lives; /* the bucket has seen its record change lately, and it did not end */
+};
 
 static bool good(const struct sealer_member *m, int64_t since)
 {
@@ -27,8 +33,19 @@ static bool concerns(const struct sealing *s, const char *path, const char **bel
 	if (strncmp(path, s->tenant, n) != 0 || path[n] != '/')
 		return false;
 	*below = path + n + 1;
-	path_tenant(top, *below);
+	sealer_top(top, *below);
 	return stem_has(s->stem, top) && !sealer_is_scratch(s, *below);
+}
+
+/* What one record says; partial outweighs open. */
+static bool tell(struct sealing *s, enum sealer_answer *found, enum sealer_answer answer)
+{
+	if (*found == SEALER_PARTIAL || *found == answer)
+		return false;
+	if (s->cap)
+		s->reason[0] = '\0';
+	*found = answer;
+	return true;
 }
 
 /* Whether nothing good and newer stands there. since INT64_MAX: whatever stands there. */
@@ -41,25 +58,23 @@ static int still_bad(struct sealing *s, const char *below, int64_t since, bool *
 	return rc;
 }
 
-static int ask_paths(struct sealing *s, const struct run_record *r, int64_t since, bool *partial)
+static int ask_paths(struct sealing *s, const struct run_record *r, int64_t since, enum sealer_answer *found)
 {
 	const char *below;
 	bool bad = false;
 	int rc = 0;
 
-	for (size_t i = 0; i < r->failed_count && !rc && !*partial; i++) {
+	for (size_t i = 0; i < r->failed_count && !rc && *found != SEALER_PARTIAL; i++) {
 		if (!concerns(s, r->failed[i].path, &below))
 			continue;
 		rc = still_bad(s, below, since, &bad);
-		if (rc || !bad)
-			continue;
-		*partial = true;
-		sealer_say(s, "%s failed (%s) in writer %s", below, strerror(r->failed[i].error), r->writer);
+		if (!rc && bad && tell(s, found, SEALER_PARTIAL))
+			sealer_say(s, "%s failed (%s) in writer %s", below, strerror(r->failed[i].error), r->writer);
 	}
 	return rc;
 }
 
-static int ask_uploads(struct sealing *s, const struct run_record *r, bool own, bool *partial)
+static int ask_uploads(struct sealing *s, const struct run_record *r, const struct writer_look *look, enum sealer_answer *found)
 {
 	size_t skip = strlen(s->v->rules.prefix);
 	const char *below;
@@ -67,16 +82,14 @@ static int ask_uploads(struct sealing *s, const struct run_record *r, bool own, 
 	int rc = 0;
 
 	skip += skip != 0;
-	for (size_t i = 0; i < r->upload_count && !rc && !*partial; i++) {
+	for (size_t i = 0; i < r->upload_count && !rc && *found != SEALER_PARTIAL; i++) {
 		const struct run_upload *u = &r->uploads[i];
 
 		if (strlen(u->key) < skip || !concerns(s, u->key + skip, &below))
 			continue;
-		rc = still_bad(s, below, own ? INT64_MAX : u->since, &bad);
-		if (rc || !bad)
-			continue;
-		*partial = true;
-		sealer_say(s, "%s is being written, or was never finished, by writer %s", below, r->writer);
+		rc = still_bad(s, below, look->own ? INT64_MAX : u->since, &bad);
+		if (!rc && bad && tell(s, found, look->lives ? SEALER_OPEN : SEALER_PARTIAL))
+			sealer_say(s, look->lives ? "%s is being written by writer %s" : "%s was never finished by writer %s", below, r->writer);
 	}
 	return rc;
 }
@@ -93,22 +106,21 @@ static bool began_before(const struct sealing *s, int64_t since)
 	return false;
 }
 
-static int ask_record(struct sealing *s, const struct run_record *r, bool own, bool *partial)
+static int ask_record(struct sealing *s, const struct run_record *r, const struct writer_look *look, enum sealer_answer *found)
 {
-	int64_t end = r->ended ? r->ended : r->refreshed;
-	int rc = ask_paths(s, r, own ? INT64_MAX : end, partial);
+	int64_t end = look->own ? INT64_MAX : r->ended ? r->ended : r->refreshed;
+	int rc = ask_paths(s, r, end, found);
 
-	if (!rc && !*partial)
-		rc = ask_uploads(s, r, own, partial);
-	if (rc || *partial || !(r->more_failed || r->more_uploads) || !began_before(s, end))
-		return rc;
-	*partial = true;
-	sealer_say(s, "writer %s failed at more paths than its record holds", r->writer);
-	return 0;
+	if (!rc)
+		rc = ask_uploads(s, r, look, found);
+	if (!rc && (r->more_failed || r->more_uploads) && began_before(s, end) && tell(s, found, SEALER_PARTIAL))
+		sealer_say(s, "writer %s failed at more paths than its record holds", r->writer);
+	return rc;
 }
 
-static int ask_own(struct sealing *s, bool *partial)
+static int ask_own(struct sealing *s, enum sealer_answer *found)
 {
+	const struct writer_look look = { .own = true, .lives = true };
 	struct run *r;
 	int rc = 0;
 
@@ -119,23 +131,25 @@ static int ask_own(struct sealing *s, bool *partial)
 	if (!r)
 		return 0;
 	pthread_mutex_lock(&r->lock);
-	rc = ask_record(s, &r->record, true, partial); /* asks memory alone */
+	rc = ask_record(s, &r->record, &look, found); /* asks memory alone */
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
 
-static int ask_other(struct sealing *s, const struct record_name *name, const char *key, bool *partial)
+/* server_s: the server's clock. */
+static int ask_other(struct sealing *s, const struct record_name *name, const char *key, int64_t server_s, enum sealer_answer *found)
 {
 	struct store_call call = acting_call(s->v, s->user, 0);
 	struct run_record r = { 0 };
 	char etag[STORE_ETAG_MAX];
 	int rc = run_get(s->v, key, &r, etag, &call);
 
-	if (!rc)
-		rc = ask_record(s, &r, false, partial);
-	else if (rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT) {
-		*partial = began_before(s, name->modified);
-		if (*partial)
+	if (!rc) {
+		struct writer_look look = { .lives = !r.ended && !r.taken_by[0] && server_s - name->modified <= (int64_t)s->v->config.silent_after_s };
+
+		rc = ask_record(s, &r, &look, found);
+	} else if (rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT) {
+		if (began_before(s, name->modified) && tell(s, found, SEALER_PARTIAL))
 			sealer_say(s, "the record of writer %s cannot be read: it may have failed here", name->name);
 		rc = 0;
 	}
@@ -143,23 +157,26 @@ static int ask_other(struct sealing *s, const struct record_name *name, const ch
 	return rc == ENOENT ? 0 : rc; /* it ended cleanly meanwhile */
 }
 
-int sealer_ask_writers(struct sealing *s, bool *partial)
+int sealer_ask_writers(struct sealing *s, enum sealer_answer *found)
 {
 	AUTO(record_names_free) struct record_names names = { 0 };
 	char own[ACTING_HEX], key[PATH_CAP];
-	int rc = ask_own(s, partial);
+	struct store_call call = acting_call(s->v, s->user, 0);
+	int rc = ask_own(s, found);
 
 	acting_writer(s->v, own);
-	if (!rc && !*partial)
-		rc = record_list(s->v, s->tenant, "run", &names, s->user);
-	for (size_t i = 0; i < names.count && !rc && !*partial; i++) {
+	if (!rc && *found != SEALER_PARTIAL) {
+		rc = record_list(s->v, s->tenant, "run", &names, &call);
+		acting_tell(s->user, &call);
+	}
+	for (size_t i = 0; i < names.count && !rc && *found != SEALER_PARTIAL; i++) {
 		if (strcmp(names.names[i].name, own) == 0)
 			continue;
 		rc = acting_stopped(s->user);
 		if (!rc)
 			rc = path_record_key(&s->v->rules, key, s->tenant, "run", names.names[i].name);
 		if (!rc)
-			rc = ask_other(s, &names.names[i], key, partial);
+			rc = ask_other(s, &names.names[i], key, acting_now(&call), found);
 	}
 	return rc;
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import make_vectors
 import reader
+import restore
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 
@@ -45,6 +46,14 @@ def key_kind(text):
         return "refused"
 
 
+def seal_finding(text):
+    try:
+        restore.parse_seal(text)
+    except reader.Finding as finding:
+        return type(finding).__name__.lower()
+    return "good"
+
+
 def check(vectors):
     keys = {name: reader.Key(text.encode()) for name, text in vectors["keys"].items()}
     for case in vectors["objects"]:
@@ -60,6 +69,9 @@ def check(vectors):
     for text, kind in vectors["key_texts"]:
         if key_kind(bytes.fromhex(text)) != kind:
             yield f"key text {bytes.fromhex(text)}: {key_kind(bytes.fromhex(text))}, not {kind}"
+    for why, text, finding in vectors["seals"]:
+        if seal_finding(bytes.fromhex(text)) != finding:
+            yield f"a seal, {why}: {seal_finding(bytes.fromhex(text))}, not {finding}"
 
 
 def misprinted(derived):
@@ -83,7 +95,7 @@ def main():
     for problem in problems:
         print(f"check_reader: {problem}", file=sys.stderr)
     print(f"reader.py: {len(vectors['objects'])} objects, {len(vectors['tampered'])} alterations, {len(vectors['key_texts'])} key texts, "
-          f"{len(problems)} problems")
+          f"{len(vectors['seals'])} seals, {len(problems)} problems")
     return 1 if problems else 0
 
 

@@ -4,7 +4,7 @@
 
 usage: make_vectors.py [FOLDER]
 Everything that is random in a real object is fixed here, so that a run gives the same bytes every time: never use this to store anything.
-`tampered` in vectors.json lists alterations of those objects and the finding (§7) that a reader must come to.
+`tampered` in vectors.json lists alterations of those objects and the finding (§7) that a reader must come to; `seals`, texts of seals (§10) and theirs.
 """
 import base64
 import hashlib
@@ -29,7 +29,7 @@ FILE, FOLDER, SYMLINK, RECORD_TYPE = 1, 2, 3, 4
 
 def fixed(label, length):
     """Bytes that stand for random ones."""
-    return hashlib.shake_256(b"pishopfs test vector: " + label.encode()).digest(length)
+    return hashlib.shake_256(b"pishopfs test vector: " + label.encode("utf-8", "surrogateescape")).digest(length)
 
 
 def hkdf(ikm, salt, info):
@@ -126,6 +126,7 @@ def good_objects(v):
     v.write("folder", "raw", b"", FOLDER, attrs={"mode": 0o2775})
     v.write("symlink", "raw", "../другой/target".encode(), SYMLINK, attrs={"mode": 0o777})
     v.write("record", "raw", b'{"note":"an internal record"}', RECORD_TYPE)
+    v.write("seal", "raw", seal_text(), RECORD_TYPE, attrs={"mode": 0o600})
     v.write("old-times", "raw", b"x", attrs={"mtime": -2, "mtime_ns": 5, "committed": -(1 << 40), "state": 3})
 
     def crowded(s):
@@ -208,6 +209,76 @@ def alterations(v):
     v.swap("two records exchanged", "raw-150000", 512, 512 + RECORD, RECORD, "damaged")
 
 
+STEM = "db-20251125-103000"
+ENVELOPE = {"seal": 1, "tenant": "acme", "backup": STEM, "time": "2025-11-25T10:30:00Z", "imported": False, "committed": "2025-11-25T10:31:00Z",
+            "sealed": "2025-11-25T10:31:05Z", "bytes": 300007, "entries": 4, "source": "marked", "writer": fixed("seal writer", 16).hex(),
+            "program": "pishopfs 0.1.0", "previous": "0" * 64}
+
+
+def entry(path, kind, mode, size, **other):
+    base = {"path": path, "type": kind, "mode": mode, "uid": 1000, "gid": 4294967295, "mtime": "1764066600.000000005", "size": size,
+            "id": fixed(f"seal {path}", 16).hex(), "state": 1, "etag": hashlib.md5(path.encode("utf-8", "surrogateescape")).hexdigest()}
+    return {**base, **other}
+
+
+ENTRIES = [entry(STEM, "folder", 0o2750, 0), entry(STEM + "/a \"quoted\" \\ \udcff\udcfe \u0001", "file", 0o640, 4, mtime="-5.999999999"),
+           entry(STEM + "/link", "link", 0o777, 3), entry(STEM + "/metadata.json", "file", 0o600, 300000, state=4, etag="")]
+
+
+def quoted(text):
+    """A string with no more escapes than JSON demands; what is not UTF-8 stands as it is."""
+    escaped = [{'"': '\\"', "\\": "\\\\"}.get(c, c if c >= " " else f"\\u{ord(c):04x}") for c in text]
+    return f'"{"".join(escaped)}"'
+
+
+def seal_line(line):
+    """line: a dict, or pairs where a member is to stand twice."""
+    values = [(name, quoted(v) if isinstance(v, str) else json.dumps(v)) for name, v in (line.items() if isinstance(line, dict) else line)]
+    return ("{" + ",".join(f'"{name}":{v}' for name, v in values) + "}\n").encode("utf-8", "surrogateescape")
+
+
+def seal_text(envelope=None, entries=None):
+    return seal_line({**ENVELOPE, **(envelope or {})}) + b"".join(map(seal_line, ENTRIES if entries is None else entries))
+
+
+def seal_texts():
+    """(why, text, finding)."""
+    good = seal_text()
+    one = entry("plain", "file", 0, 0)
+    yield "as it is written", good, "good"
+    yield "without a time", seal_text({"time": None}), "good"
+    yield "imported", seal_text({"committed": "2025-11-26T12:30:01Z", "imported": True}), "good"
+    yield "a predecessor", seal_text({"previous": "ab" * 32}), "good"
+    yield "one empty file", seal_text({"bytes": 0, "entries": 1, "backup": "plain", "time": None}, [one]), "good"
+    yield "another version", seal_text({"seal": 2}), "newer"
+    yield "nothing listed", seal_text({"bytes": 0, "entries": 0}, []), "damaged"
+    yield "imported, and is not", seal_text({"imported": True}), "damaged"
+    yield "not imported, and is", seal_text({"committed": "2025-11-26T12:30:01Z"}), "damaged"
+    yield "a time in the future", seal_text({"time": "2025-11-26T12:31:01Z"}), "damaged"
+    yield "no time that exists", seal_text({"sealed": "2025-02-30T10:31:05Z"}), "damaged"
+    yield "a number with a point", good.replace(b'"entries":4', b'"entries":4.0'), "damaged"
+    yield "an unknown member", seal_text({"more": 1}), "damaged"
+    yield "a member twice", good.replace(b'"entries":4', b'"entries":4,"entries":4'), "damaged"
+    yield "a missing member", good.replace(b'"entries":4,', b""), "damaged"
+    yield "another sum", seal_text({"bytes": 300008}), "damaged"
+    yield "another number", seal_text({"entries": 5}), "damaged"
+    yield "not in order", seal_text(entries=[ENTRIES[i] for i in (0, 2, 1, 3)]), "damaged"
+    yield "one twice", seal_text({"entries": 5}, [ENTRIES[0], *ENTRIES]), "damaged"
+    yield "one more than is told", good + seal_line(entry(STEM + "/z", "file", 0, 0)), "damaged"
+    yield "the last is missing", seal_text(entries=ENTRIES[:3]), "damaged"
+    yield "cut in the last line", good[:-1], "damaged"
+    yield "an empty line", good + b"\n", "damaged"
+    yield "a path of another backup", seal_text({"bytes": 0, "entries": 1}, [one]), "damaged"
+    yield "a way out", seal_text({"bytes": 0, "entries": 1}, [entry(STEM + "/../x", "file", 0, 0)]), "damaged"
+    yield "a slash at the end", seal_text({"bytes": 0, "entries": 1}, [entry(STEM + "/", "folder", 0, 0)]), "damaged"
+    for field, value in (("type", "record"), ("mode", 0o10000), ("uid", 1 << 32), ("size", (1 << 47) + 1), ("id", "AB" * 16), ("id", "ab" * 15), ("state", 5),
+                         ("mtime", "5"), ("mtime", "5.5"), ("mtime", "05.000000000"), ("mtime", "-0.5"), ("more", 1)):
+        size = value if field == "size" else 0
+        yield f"an entry's {field}", seal_text({"bytes": size, "entries": 1}, [{**entry(STEM, "file", 0, 0), field: value}]), "damaged"
+    yield "a folder with a size", seal_text({"bytes": 1, "entries": 1}, [entry(STEM, "folder", 0, 1)]), "damaged"
+    yield "a link without a target", seal_text({"bytes": 0, "entries": 1}, [entry(STEM, "link", 0, 0)]), "damaged"
+
+
 def key_texts():
     """(hex of what the operator gave, what it is)."""
     hex_key, plain = RAW_KEY.hex(), base64.b64encode(RAW_KEY).decode()
@@ -252,7 +323,8 @@ def main(folder):
     lines = [f'{{"keys": {json.dumps(KEYS)},', f' "derived": {json.dumps(derived_values(), indent=1)},', ' "objects": [']
     lines += [",\n".join("  " + json.dumps(o) for o in v.objects), " ],", ' "tampered": [']
     lines += [",\n".join("  " + json.dumps(t) for t in v.tampered), " ],", ' "key_texts": [']
-    lines += [",\n".join("  " + json.dumps(t) for t in key_texts()), " ]}"]
+    lines += [",\n".join("  " + json.dumps(t) for t in key_texts()), " ],", ' "seals": [']
+    lines += [",\n".join("  " + json.dumps([why, text.hex(), finding]) for why, text, finding in seal_texts()), " ]}"]
     (folder / "vectors.json").write_text("\n".join(lines) + "\n")
     print(f"{len(v.objects)} objects, {len(v.tampered)} alterations")
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kit.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "vault/seal.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -277,6 +279,61 @@ static void many_entries_are_fast(void **state)
 	assert_true(clock_mono_ms() - begin < 20000); /* a second on a quiet machine without sanitizers */
 }
 
+/* ---- What tests/format/make_vectors.py wrote from docs/format.md */
+
+static cJSON *load_vectors(void)
+{
+	FILE *f = fopen(VECTORS_DIR "/vectors.json", "rb");
+	size_t most = 4u << 20;
+	AUTO_FREE char *text = malloc(most);
+
+	if (!f || !text)
+		fail_msg("%s/vectors.json: %s", VECTORS_DIR, strerror(errno));
+
+	size_t n = fread(text, 1, most, f);
+	cJSON *vectors = cJSON_ParseWithLength(text, n);
+
+	fclose(f);
+	assert_non_null(vectors);
+	return vectors;
+}
+
+static void check_vector(const char *why, const char *hex, const char *finding)
+{
+	int expected = strcmp(finding, "good") == 0 ? 0 : strcmp(finding, "newer") == 0 ? EPROTONOSUPPORT : EBADMSG;
+	size_t len = strlen(hex) / 2, again_len;
+	AUTO_FREE uint8_t *bytes = malloc(len + 1);
+	AUTO_FREE char *again = NULL;
+	struct seal s;
+
+	assert_int_equal(hex_decode(bytes, len, hex, 2 * len), 0);
+	if (seal_decode((const char *)bytes, len, &s) != expected)
+		fail_msg("%s: is not %s", why, finding);
+	if (expected || strcmp(why, "a predecessor") == 0) {
+		seal_free(&s);
+		return;
+	}
+	assert_int_equal(seal_encode(&s, &again, &again_len), 0);
+	assert_int_equal(again_len, len);
+	assert_memory_equal(again, bytes, len);
+	seal_free(&s);
+}
+
+static void seals_of_the_second_writer(void **state)
+{
+	cJSON *vectors = load_vectors();
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(vectors, "seals"), *item;
+	unsigned count = 0;
+
+	cJSON_ArrayForEach(item, list) {
+		check_vector(cJSON_GetStringValue(cJSON_GetArrayItem(item, 0)), cJSON_GetStringValue(cJSON_GetArrayItem(item, 1)),
+			     cJSON_GetStringValue(cJSON_GetArrayItem(item, 2)));
+		count++;
+	}
+	assert_true(count > 30);
+	cJSON_Delete(vectors);
+}
+
 static void times_from_names(void **state)
 {
 	struct seal s = { .committed_s = 1000000 };
@@ -377,6 +434,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_read_is_not_written),
 		cmocka_unit_test(a_seal_has_an_end),
 		cmocka_unit_test(many_entries_are_fast),
+		cmocka_unit_test(seals_of_the_second_writer),
 		cmocka_unit_test(times_from_names),
 		IN_BUCKET(in_the_bucket),
 		IN_BUCKET(tampering_is_seen),

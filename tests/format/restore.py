@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Restores a sealed backup from docs/format.md and the key alone, without pishopfs: reads the seal, compares every object with it, decrypts.
+
+usage: restore.py KEYFILE FOLDER PREFIX TENANT STEM OUT
+FOLDER is a `dir:` store, or the objects of a bucket as files (a copy made with any S3 client). OUT is made, and must not exist.
+Needs the package `cryptography`, as reader.py does. Every difference is one line on stderr; what is good is restored all the same.
+Exit status: 0 all is what the seal lists, 2 usage or key text, 15 something is missing, extra, damaged or another object; as reader.py where the
+seal itself cannot be read; 16 there is no seal.
+"""
+import datetime
+import json
+import os
+import re
+import sys
+
+import reader
+
+FILE, FOLDER, LINK, RECORD = 1, 2, 3, 4
+TYPES = {"file": FILE, "folder": FOLDER, "link": LINK}
+SOURCES = ["archive", "single", "marked", "settled", "request"]
+INT_MOST = (1 << 53) - 1
+SKEW = 26 * 3600
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+
+
+# ---- The seal, §9 and §10
+
+def damaged(why):
+    return reader.Damaged(f"seal: {why}")
+
+
+def no_float(text):
+    raise damaged(f"the number {text}")
+
+
+def members(pairs):
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise damaged("a member stands twice")
+    return dict(pairs)
+
+
+def parse_line(line):
+    """One object; names that are not UTF-8 come out as os.fsdecode would give them."""
+    if any(byte < 0x20 for byte in line) or b"\\u0000" in re.sub(rb"\\\\", b"", line):
+        raise damaged("a control character")
+    try:
+        value = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=members, parse_float=no_float, parse_constant=no_float)
+    except ValueError:
+        raise damaged("a line that is not JSON") from None
+    if not isinstance(value, dict):
+        raise damaged("a line that is not an object")
+    return value
+
+
+def take(line, name, shape, most=INT_MOST):
+    """A member, taken out; shape: int, bool, a list of words, a pattern, or None for any text."""
+    if name not in line:
+        raise damaged(f"no member {name}")
+    value = line.pop(name)
+    if shape in (int, bool):
+        good = type(value) is shape and (shape is bool or 0 <= value <= most)
+    elif isinstance(shape, list):
+        good = value in shape
+    else:
+        good = isinstance(value, str) and (shape is None or re.fullmatch(shape, value))
+    if not good:
+        raise damaged(f"{name}: {value!r}")
+    return value
+
+
+def seconds(text):
+    try:
+        parsed = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        raise damaged(f"the time {text}") from None
+    return int(parsed.replace(tzinfo=datetime.timezone.utc).timestamp())
+
+
+def parse_envelope(line):
+    if next(iter(line), None) != "seal":
+        raise damaged("it is not one")
+    if take(line, "seal", int) != 1:
+        raise reader.Newer("seal: of a newer version")
+    seal = {"tenant": take(line, "tenant", "[^/]+"), "backup": take(line, "backup", "[^/]+")}
+    time = None if line.get("time", "") is None else seconds(take(line, "time", TIME))
+    line.pop("time", None)
+    imported = take(line, "imported", bool)
+    committed = seconds(take(line, "committed", TIME))
+    seconds(take(line, "sealed", TIME))
+    seal["bytes"], seal["entries"] = take(line, "bytes", int), take(line, "entries", int)
+    seal["source"] = take(line, "source", SOURCES)
+    for name, shape in (("writer", "[0-9a-f]{32}"), ("program", ".{1,63}"), ("previous", "[0-9a-f]{64}")):
+        take(line, name, shape)
+    if line:
+        raise damaged(f"unknown members {list(line)}")
+    if imported != (time is not None and time < committed - SKEW) or (time is not None and time > committed + SKEW):
+        raise damaged("its times")
+    return seal
+
+
+def parse_entry(line, stem):
+    entry = {"path": take(line, "path", None), "type": TYPES[take(line, "type", list(TYPES))], "mode": take(line, "mode", int, 0o7777)}
+    for name in ("uid", "gid"):
+        entry[name] = take(line, name, int, (1 << 32) - 1)
+    whole, nanoseconds = take(line, "mtime", r"(-?[1-9]\d{0,18}|0)\.\d{9}").split(".")
+    entry["mtime_ns"] = int(whole) * 10**9 + int(nanoseconds)
+    entry["size"] = take(line, "size", int, reader.PLAIN_MAX)
+    entry["id"] = take(line, "id", "[0-9a-f]{32}")
+    take(line, "state", int, 4)
+    take(line, "etag", None)
+    if line:
+        raise damaged(f"unknown members {list(line)}")
+    parts = entry["path"].split("/")
+    if not entry["path"].startswith(stem) or any(part in ("", ".", "..") for part in parts):
+        raise damaged(f"the path {entry['path']!r}")
+    if (entry["type"] == FOLDER and entry["size"]) or (entry["type"] == LINK and not 1 <= entry["size"] <= 4095):
+        raise damaged(f"{entry['path']}: a size that its type cannot have")
+    return entry
+
+
+def parse_seal(text):
+    """{"tenant", "backup", "bytes", "entries", "source", "list"}, or a Finding."""
+    if not text.endswith(b"\n"):
+        raise damaged("cut")
+    lines = text[:-1].split(b"\n")
+    seal = parse_envelope(parse_line(lines[0]))
+    seal["list"] = [parse_entry(parse_line(line), seal["backup"]) for line in lines[1:]]
+    paths = [os.fsencode(entry["path"]) for entry in seal["list"]]
+    if any(a >= b for a, b in zip(paths, paths[1:])):
+        raise damaged("its entries are not in order")
+    if not seal["list"] or len(seal["list"]) != seal["entries"] or sum(entry["size"] for entry in seal["list"]) != seal["bytes"]:
+        raise damaged("bytes or entries are not what it lists")
+    return seal
+
+
+# ---- Which names are of a backup, §9
+
+DATE = r"(?P<Y>\d{4})(?P<d>-?)(?P<M>\d\d)(?P=d)(?P<D>\d\d)"
+STAMPS = [
+    (r"(?P<Y>\d{4})(?P<M>\d\d)(?P<D>\d\d)(?:[-_]|T|)(?P<h>\d\d)(?P<m>\d\d)(?P<s>\d\d)(?:(?<=T\d{6})Z)?", True),
+    (r"(?P<Y>\d{4})-(?P<M>\d\d)-(?P<D>\d\d)[T_ -](?P<h>\d\d)[:-](?P<m>\d\d)[:-](?P<s>\d\d)(?:\.\d+(?![A-Ya-z]))?(?:Z|[+-]\d\d:?\d\d)?", True),
+    (r"(?P<epoch>\d{10})", True),
+    (DATE, False),
+]
+
+
+def exists(found):
+    if found.get("epoch"):
+        return 1000000000 <= int(found["epoch"]) <= 4294967295
+    try:
+        datetime.datetime(*(int(found.get(field) or 0) for field in "YMDhms"))
+        return True
+    except ValueError:
+        return False
+
+
+def stem_of(name):
+    """name through its first timestamp with a time of day, else its first date, else to its first dot that is not its first byte."""
+    for timed in (True, False):
+        found = []
+        for pattern, has_time in STAMPS:
+            if has_time == timed:
+                matches = re.finditer(rf"(?=(?P<all>(?<!\d)(?:{pattern})(?!\d)))", name, re.ASCII)
+                found += [(m.start(), -len(m["all"])) for m in matches if exists(m.groupdict())]
+        if found:
+            start, length = min(found)
+            return name[:start - length]
+    dot = name.find(".", 1)
+    return name if dot < 0 else name[:dot]
+
+
+# ---- The bucket as files, §6
+
+class Bucket:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def file(self, key):
+        """The file of a key; a bucket that was copied may have no file for a folder's marker."""
+        parts = [re.sub(r"^\.pishop=", ".pishop==", part) for part in key.split("/")]
+        if not parts[-1]:
+            parts[-1] = ".pishop=folder"
+        return os.path.join(self.folder, *parts)
+
+    def keys(self, folder):
+        """All keys below a folder of the bucket, sorted."""
+        top = self.file(folder)
+        for where, _, files in os.walk(top):
+            for name in files:
+                if name.startswith(".pishop=") and name != ".pishop=folder" and name[8] != "=":
+                    continue
+                below = os.path.relpath(os.path.join(where, name), top).split("/")
+                below[-1] = "" if below[-1] == ".pishop=folder" else below[-1]
+                yield "/".join(part.replace(".pishop==", ".pishop=", 1) if part.startswith(".pishop==") else part for part in below)
+
+
+# ---- Restoring
+
+class Restore:
+    def __init__(self, key, bucket, prefix, out):
+        self.key, self.bucket, self.out = key, bucket, out
+        self.prefix = prefix + "/" if prefix else ""
+        self.problems = 0
+
+    def tell(self, path, what):
+        self.problems += 1
+        print(f"{path}: {what}", file=sys.stderr)
+
+    def read_seal(self, tenant, stem):
+        with open(self.bucket.file(f"{self.prefix}.pishop/t/{tenant}/seals/{stem}"), "rb") as file:
+            record = reader.Object(self.key, file)
+            if record.attrs["type"] != RECORD:
+                raise damaged("it is not a record")
+            seal = parse_seal(b"".join(record.content()))
+        if (seal["tenant"], seal["backup"]) != (tenant, stem):
+            raise damaged(f"it is that of {seal['tenant']}/{seal['backup']}")
+        return seal
+
+    def extra(self, seal):
+        """What stands there and is not listed, but for scratch."""
+        listed = {entry["path"] + ("/" if entry["type"] == FOLDER else "") for entry in seal["list"]}
+        folders = {entry["path"].split("/")[0] for entry in seal["list"] if entry["type"] == FOLDER or "/" in entry["path"]}
+        archived = any(entry["type"] == FILE and "/" not in entry["path"] for entry in seal["list"])
+        for path in sorted(self.bucket.keys(f"{self.prefix}{seal['tenant']}/")):
+            top = path.split("/")[0]
+            if not path or path in listed or stem_of(top) != seal["backup"]:
+                continue
+            if "/" in path and archived and top not in folders:
+                continue
+            yield path
+
+    def write(self, entry, content):
+        target = os.path.join(self.out, entry["path"])
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if entry["type"] == LINK:
+            os.symlink(b"".join(content), os.fsencode(target))
+        elif entry["type"] == FOLDER:
+            os.makedirs(target, exist_ok=True)
+        else:
+            with open(target, "wb") as file:
+                for data in content:
+                    file.write(data)
+        return target
+
+    def restore_entry(self, entry, tenant):
+        """The path that was made, or None. The attributes are the seal's."""
+        marker = entry["type"] == FOLDER
+        name = self.bucket.file(f"{self.prefix}{tenant}/{entry['path']}" + ("/" if marker else ""))
+        if not os.path.lexists(name):
+            self.tell(entry["path"], "missing")
+            return self.write(entry, []) if marker else None
+        try:
+            with open(name, "rb") as file:
+                there = reader.Object(self.key, file)
+                if there.id.hex() != entry["id"]:
+                    self.tell(entry["path"], f"another object than was sealed: {there.id.hex()}")
+                elif (there.size, there.attrs["type"]) != (entry["size"], entry["type"]):
+                    self.tell(entry["path"], f"{there.size} bytes, and {entry['size']} were sealed")
+                else:
+                    return self.write(entry, there.content())
+        except reader.Finding as finding:
+            self.tell(entry["path"], f"{type(finding).__name__.lower()}: {finding}")
+            if entry["type"] == FILE and os.path.exists(os.path.join(self.out, entry["path"])):
+                os.unlink(os.path.join(self.out, entry["path"]))
+        return None
+
+    def restore(self, tenant, stem):
+        seal = self.read_seal(tenant, stem)
+        os.mkdir(self.out)
+        for path in self.extra(seal):
+            self.tell(path, "extra: the seal does not list it")
+        made = [(self.restore_entry(entry, tenant), entry) for entry in seal["list"]]
+        for target, entry in reversed(made):  # folders after what is in them
+            if not target:
+                continue
+            if os.geteuid() == 0:
+                os.chown(target, entry["uid"], entry["gid"], follow_symlinks=False)
+            if entry["type"] != LINK:
+                os.chmod(target, entry["mode"])
+            os.utime(target, ns=(entry["mtime_ns"], entry["mtime_ns"]), follow_symlinks=False)
+        print(f"{tenant}/{stem}: {len(seal['list'])} entries, {seal['bytes']} bytes, {self.problems} problems")
+
+
+def main(argv):
+    if len(argv) != 6:
+        print(__doc__, file=sys.stderr)
+        return 2
+    keyfile, folder, prefix, tenant, stem, out = argv
+    try:
+        with open(keyfile, "rb") as file:
+            job = Restore(reader.Key(file.read()), Bucket(folder), prefix, out)
+        job.restore(tenant, stem)
+    except reader.BadKeyText as problem:
+        print(f"{keyfile}: {problem}", file=sys.stderr)
+        return 2
+    except FileNotFoundError as problem:
+        print(f"no seal: {problem}", file=sys.stderr)
+        return 16
+    except reader.Finding as finding:
+        print(f"{tenant}/{stem}: {type(finding).__name__.lower()}: {finding}", file=sys.stderr)
+        return finding.code
+    return 15 if job.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
