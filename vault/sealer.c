@@ -82,27 +82,17 @@ static bool counts(const struct sealing *s, const struct sealer_member *m)
 	return m->sealed || (m->loaded && !m->scratch && !m->foreign && !is_open(s, m));
 }
 
-/* No component is empty, "." or "..". */
-static bool is_path(const char *path)
-{
-	for (size_t n;; path += n + 1) {
-		n = strcspn(path, "/");
-		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
-			return false;
-		if (!path[n])
-			return true;
-	}
-}
-
 /* Why a member makes the backup partial; NULL: it does not. */
 static const char *flaw(const struct sealer_member *m)
 {
+	if (m->rc == EINVAL)
+		return "has a name that no file can have";
 	if (m->rc)
 		return m->rc == ENOKEY ? "was written with another key" : m->rc == EPROTONOSUPPORT ? "is of a newer format" : "is damaged";
-	if (!m->loaded || m->foreign)
+	if (!m->loaded)
 		return NULL;
-	if (!is_path(m->path))
-		return "has a name that no file can have";
+	if (m->foreign)
+		return "was not written by this program";
 	if (m->attrs.state == STATE_KILLED)
 		return "is cut: its writer was killed";
 	if (m->attrs.state == STATE_FAILED)
@@ -133,7 +123,17 @@ static bool is_partial(struct sealing *s)
 	return false;
 }
 
-/* What another writer has not closed, and what is not ours: left out, and named; of many the first, and how many. */
+/* Nothing here is a backup of ours. */
+static bool all_foreign(struct sealing *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (!s->members[i].foreign)
+			return false;
+	sealer_say(s, "%s was not written by this program", s->members[0].path);
+	return true;
+}
+
+/* What another writer has not closed: left out, and named; of many the first, and how many. */
 static bool tell_left_out(struct sealing *s)
 {
 	const char *first = NULL;
@@ -151,9 +151,6 @@ static bool tell_left_out(struct sealing *s)
 		sealer_say(s, "%s was not closed by its writer, and is left out", first);
 	else if (open)
 		sealer_say(s, "%s and %zu more were not closed by their writers, and are left out", first, open - 1);
-	for (size_t i = 0; i < s->count; i++)
-		if (s->members[i].foreign)
-			sealer_say(s, "%s was not written by this program, and is left out", s->members[i].path);
 	return open != 0;
 }
 
@@ -458,6 +455,10 @@ static int attempt(struct sealing *s, enum sealer_answer *answer, struct seal *m
 	}
 	if (!rc)
 		rc = sealer_load(s);
+	if (!rc && all_foreign(s)) {
+		*answer = SEALER_NOTHING;
+		return 0;
+	}
 	if (!rc && is_partial(s))
 		found = SEALER_PARTIAL;
 	if (!rc && found == SEALER_DONE)

@@ -16,15 +16,15 @@ struct sealer_options {
 enum sealer_answer {
 	SEALER_DONE,       /* the seal stands */
 	SEALER_SAME,       /* it stood already, and says the same */
-	SEALER_NOTHING,    /* nothing to seal: no objects, or scratch only. A seal of which nothing is left was removed, if the backup had been reopened; else reason */
+	SEALER_NOTHING,    /* nothing to seal: no objects of ours. A seal of which nothing is left was removed, if the backup had been reopened; else reason */
 	SEALER_UNMARKED,   /* no mark, something was closed after it, or is still open */
-	SEALER_PARTIAL,    /* a failed path, an upload of a silent writer, a member that is damaged or in state 2 or 3: reason */
+	SEALER_PARTIAL,    /* a failed path, an upload of a silent writer, a member that is damaged, foreign, or in state 2 or 3: reason */
 	SEALER_OPEN        /* members in state 0 or 4 that another wrote are left out, and named in reason: the seal stands without them if anything is left (made is filled
 			    * then); or a living writer sends a file of it, and nothing was sealed */
 };
 
 /* Lists the set, leaves scratch out, reads headers and trailers of what is not known, and writes the seal, replacing an older one; removes a reopen record; notes it
- * in the audit log. 0 and *answer, reason[cap] (with DONE: what is not ours, and left out). Four requests, and one or two for each member that is neither known nor in the old seal
+ * in the audit log. 0 and *answer, reason[cap]. Four requests, and one or two for each member that is neither known nor in the old seal
  * as it stands. EBADMSG: the old seal is damaged, which only SEAL_REQUEST replaces; ESTALE: the set changes again and again; or a store errno, logged. made: filled with DONE, SAME
  * and OPEN. BLOCKS. */
 int sealer_run(struct vault *v, const char *tenant, const char *stem, const struct sealer_options *options, enum sealer_answer *answer, char *reason, size_t cap,

@@ -48,6 +48,18 @@ static bool of_the_set(const struct sealing *s, const char *path)
 	return stem_has(s->stem, top);
 }
 
+/* No component is empty, "." or "..". */
+static bool is_path(const char *path)
+{
+	for (size_t n;; path += n + 1) {
+		n = strcspn(path, "/");
+		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
+			return false;
+		if (!path[n])
+			return true;
+	}
+}
+
 /* path: below the tenant. */
 static int add(struct sealing *s, const char *path, const struct store_object *o)
 {
@@ -57,6 +69,7 @@ static int add(struct sealing *s, const char *path, const struct store_object *o
 	m.path = strndup(path, m.marker ? n - 1 : n);
 	if (!m.path)
 		return ENOMEM;
+	m.rc = is_path(m.path) ? 0 : EINVAL; /* not asked for: a store could take it for another name */
 	memcpy(m.etag, o->etag, sizeof(m.etag));
 	if ((s->count & (s->count - 1)) == 0) {
 		struct sealer_member *grown = reallocarray(s->members, s->count ? 2 * s->count : 1, sizeof(*grown));
@@ -258,7 +271,7 @@ static int load_all(struct sealing *s)
 	size_t unknown;
 
 	for (size_t i = 0; i < s->count; i++)
-		if (!s->members[i].scratch && !s->members[i].loaded)
+		if (!s->members[i].scratch && !s->members[i].loaded && !s->members[i].rc)
 			take_sealed(s, &s->members[i]);
 	unknown = still_unknown(s);
 

@@ -11,11 +11,11 @@ struct sealer_member { /* one object of the set, as listed */
 	char *path;        /* below the tenant, without "/" at its end; owned */
 	bool marker;       /* its key ends in "/" */
 	bool scratch;      /* not of the backup */
-	bool foreign;      /* loaded, and not ours: not of the backup */
+	bool foreign;      /* loaded, and not ours */
 	bool own;          /* the caller knew it, as it stands there */
 	bool loaded;       /* trailer and id are known, or it is foreign */
 	const struct seal_entry *sealed; /* it is what the old seal has under that path, and was not loaded */
-	int rc;            /* why it could not be loaded: EBADMSG, ENOKEY, EPROTONOSUPPORT */
+	int rc;            /* why it could not be loaded: EBADMSG, ENOKEY, EPROTONOSUPPORT; EINVAL: its name is none of a file */
 	uint64_t length;   /* bytes in the bucket */
 	char etag[STORE_ETAG_MAX];
 	uint8_t object[16];

@@ -235,17 +235,18 @@ static void a_sealed_folder_is_never_scratch(void **state)
 	seal_free(&r.seal);
 }
 
-static void a_plain_archive_makes_no_scratch(void **state)
+static void a_plain_archive_is_no_backup(void **state)
 {
 	struct kit *k = *state;
 	struct result r;
 
 	dump(k);
 	kit_raw_put(k->bucket, LIVE NAME ".tar.gz", "anybody", 7);
+	expect_answer(k, &marked, SEALER_PARTIAL, ".tar.gz was not written by this program");
+	kit_raw_remove(k->bucket, LIVE NAME ".tar.gz");
 	r = run(k, &marked);
 	assert_int_equal(r.answer, SEALER_DONE);
 	assert_int_equal(r.seal.count, 15);
-	assert_non_null(strstr(r.reason, ".tar.gz was not written by this program"));
 	seal_free(&r.seal);
 }
 
@@ -326,14 +327,87 @@ static void open_files_are_left_out(void **state)
 
 	dump(k);
 	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 3 });
-	expect_answer(k, &marked, SEALER_OPEN, NAME "/db/open was not closed");
+	expect_answer(k, &marked, SEALER_UNMARKED, NAME "/db/open was not closed"); /* the mark was not the last */
+	assert_false(sealed(k));
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/open was not closed");
 	assert_int_equal(seal_read(k->v, "acme", NAME, &s, NULL, NULL), 0);
 	assert_int_equal(s.count, 15);
-	expect_answer(k, &marked, SEALER_OPEN, NAME "/db/open"); /* again */
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/open"); /* again */
 	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_UNKNOWN, 5, 3 });
-	expect_answer(k, &marked, SEALER_OPEN, NAME "/db/open");
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/open");
+	put(k, NAME "/db/open2", (struct made){ ENTRY_FILE, STATE_UNKNOWN, 5, 3 });
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/open and 1 more");
+	kit_raw_remove(k->bucket, LIVE NAME "/db/open2");
 	file(k, NAME "/db/open", 6, 3);
 	expect_answer(k, &marked, SEALER_DONE, NULL);
+}
+
+static void where_all_is_open_nothing_is_sealed(void **state)
+{
+	struct kit *k = *state;
+	struct result r;
+
+	put(k, NAME ".tar", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 3 });
+	r = run(k, &on_request);
+	assert_int_equal(r.answer, SEALER_OPEN);
+	assert_non_null(strstr(r.reason, NAME ".tar was not closed"));
+	assert_true(!r.seal.entries && !sealed(k));
+}
+
+static const struct store_ops *real_ops;
+static const char *other_name;
+
+static int list_with_other_name(struct store *store, const char *prefix, char delimiter, const char *token, uint32_t most, struct store_page *page,
+				struct store_call *call)
+{
+	int rc = real_ops->list(store, prefix, delimiter, token, most, page, call);
+
+	for (size_t i = 0; !rc && i < page->count; i++)
+		if (strcmp(page->objects[i].key, LIVE NAME "/db/c05.bson.gz") == 0) {
+			free(page->objects[i].key);
+			assert_true(asprintf(&page->objects[i].key, LIVE NAME "%s", other_name) > 0);
+		}
+	return rc;
+}
+
+/* What the test's store would not hold, S3 does. */
+static void under_another_name(struct kit *k, const char *name)
+{
+	struct store *store = vault_store(k->v);
+	struct store_ops ops = *store->ops;
+
+	real_ops = store->ops;
+	other_name = name;
+	ops.list = list_with_other_name;
+	store->ops = &ops;
+	expect_answer(k, &on_request, SEALER_PARTIAL, "a name that no file can have");
+	store->ops = real_ops;
+}
+
+static void names_that_no_file_has(void **state)
+{
+	struct kit *k = *state;
+
+	dump(k);
+	file(k, NAME "/..x", 5, 1); /* any file can */
+	under_another_name(k, "/db//x");
+	under_another_name(k, "/../x");
+	under_another_name(k, "/db/.");
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+}
+
+/* In a tenant's folder our own folder's name is a name as any other. */
+static void a_backup_named_as_our_folder(void **state)
+{
+	struct kit *k = *state;
+	AUTO(seal_free) struct seal s = { 0 };
+	enum sealer_answer answer;
+
+	file(k, ".pishop/t/x/y", 5, 1);
+	file(k, ".pishop/z", 5, 1);
+	assert_int_equal(sealer_run(k->v, "acme", ".pishop", &on_request, &answer, NULL, 0, &s, NULL), 0);
+	assert_int_equal(answer, SEALER_DONE);
+	assert_int_equal(s.count, 2);
 }
 
 /* ---- What the caller knows */
@@ -362,7 +436,7 @@ static void known_ones_need_no_request(void **state)
 	dump(k);
 	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_UNKNOWN, 5, 3 });
 	assert_int_equal(object_load(k->v, LIVE NAME "/db/open", 0, &known.object, NULL), 0);
-	expect_answer(k, &options, SEALER_OPEN, "/db/open"); /* known, but not one of ours that we saw closed */
+	expect_answer(k, &options, SEALER_UNMARKED, "/db/open"); /* known, but not one of ours that we saw closed */
 	options.own_open = true;
 
 	uint64_t before = kit_calls(k, STORE_GET);
@@ -376,7 +450,7 @@ static void known_ones_need_no_request(void **state)
 
 	/* Replaced by another: what is known of the old one is worth nothing. */
 	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 4 });
-	expect_answer(k, &options, SEALER_OPEN, "/db/open");
+	expect_answer(k, &options, SEALER_UNMARKED, "/db/open");
 	object_unref(known.object);
 }
 
@@ -391,7 +465,8 @@ static void damaged_members(void **state)
 	kit_raw_flip(k->bucket, LIVE NAME "/db/c05.bson.gz", 485); /* of the header's MAC */
 	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/c05.bson.gz is damaged");
 	kit_raw_put(k->bucket, LIVE NAME "/db/c05.bson.gz", "plain", 5);
-	expect_answer(k, &on_request, SEALER_DONE, NAME "/db/c05.bson.gz was not written by this program");
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/c05.bson.gz was not written by this program");
+	file(k, NAME "/db/c05.bson.gz", 5, 5);
 	folder(k, NAME "/db/c06.bson.gz", 1);
 	expect_answer(k, &on_request, SEALER_PARTIAL, "is both a file and a folder");
 	kit_raw_remove(k->bucket, LIVE NAME "/db/c06.bson.gz/");
@@ -661,7 +736,8 @@ static void a_failed_path_in_scratch_is_nothing(void **state)
 	run_record_free(&r);
 }
 
-static void an_upload_makes_it_partial(void **state)
+/* Our record was seen to change a moment ago: its writer lives until it says that it ended, or another took it. */
+static void an_upload_keeps_it_open_or_makes_it_partial(void **state)
 {
 	struct kit *k = *state;
 	struct run_record r = record_of(50);
@@ -670,10 +746,56 @@ static void an_upload_makes_it_partial(void **state)
 	assert_int_equal(run_record_add_upload(&r, LIVE NAME "/db/big", "id", BEGUN + 20), 0);
 	assert_int_equal(run_record_add_upload(&r, RECORDS "staging/" WRITER "-1", "id", BEGUN + 20), 0);
 	put_record(k, &r);
-	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/big is being written");
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/big is being written");
+	assert_false(sealed(k));
+	run_record_add_failed(&r, "acme/" NAME "/db/gone", EIO); /* outweighs it */
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/gone failed");
+	assert_true(run_record_drop_failed(&r, "acme/" NAME "/db/gone"));
+	r.ended = BEGUN + 60;
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/big was never finished");
+	r.ended = 0;
+	snprintf(r.taken_by, sizeof(r.taken_by), "00112233445566778899aabbccddeeff");
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/big was never finished");
 	file(k, NAME "/db/big", 21, 1); /* it ended */
 	expect_answer(k, &on_request, SEALER_DONE, NULL);
 	run_record_free(&r);
+}
+
+static void a_silent_writers_upload_makes_it_partial(void **state)
+{
+	struct kit *k = *state, patient = { .bucket = k->bucket }, hasty = { .bucket = k->bucket };
+	struct vault_config config = kit_config();
+	struct run_record r = record_of(50);
+
+	dump(k);
+	assert_int_equal(run_record_add_upload(&r, LIVE NAME "/db/big", "id", BEGUN + 20), 0);
+	kit_open(&patient, &config, KIT_KEY);
+	config.silent_after_s = 1;
+	kit_open(&hasty, &config, KIT_KEY);
+	r.refreshed = clock_wall_s() + 5000; /* nobody takes it: by its own clock it lives */
+	put_record(k, &r);
+	clock_sleep_ms(2100);
+	expect_answer(&patient, &on_request, SEALER_OPEN, NAME "/db/big is being written");
+	expect_answer(&hasty, &on_request, SEALER_PARTIAL, NAME "/db/big was never finished");
+	kit_close(&hasty);
+	kit_close(&patient);
+	run_record_free(&r);
+}
+
+static void our_own_uploads_keep_it_open(void **state)
+{
+	struct kit *k = *state;
+	struct run *own;
+
+	dump(k);
+	assert_int_equal(run_of(k->v, "acme", &own), 0);
+	assert_int_equal(run_upload_begun(own, LIVE NAME "/db/c01.bson.gz", "id"), 0);
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/c01.bson.gz is being written");
+	run_upload_ended(own, LIVE NAME "/db/c01.bson.gz", "id");
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
 }
 
 static void our_own_failures_count_at_once(void **state)
@@ -762,6 +884,100 @@ static void reopened_and_sealed_again(void **state)
 	free(kit_log_end());
 }
 
+/* ---- Nothing is left */
+
+static void remove_all(struct kit *k)
+{
+	char key[128];
+
+	for (int i = 0; i < 12; i++) {
+		snprintf(key, sizeof(key), LIVE NAME "/db/c%02d.bson.gz", i);
+		kit_raw_remove(k->bucket, key);
+	}
+	kit_raw_remove(k->bucket, LIVE NAME "/db/");
+	kit_raw_remove(k->bucket, LIVE NAME "/metadata.json");
+	kit_raw_remove(k->bucket, LIVE NAME "/");
+}
+
+static void the_seal_of_what_was_removed_goes(void **state)
+{
+	struct kit *k = *state;
+	char *log;
+
+	dump(k);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	assert_int_equal(sealer_reopen(k->v, "acme", NAME, "rm", NULL), 0);
+	remove_all(k);
+	kit_fault(k, STORE_HEAD, "reopen/", 0, 1, FAULT_FAIL, EREMOTEIO);
+	kit_log_begin();
+
+	struct result r = run(k, &on_request);
+
+	assert_int_equal(r.rc, EREMOTEIO);
+	assert_true(sealed(k));
+	expect_answer(k, &on_request, SEALER_NOTHING, "");
+	log = kit_log_end();
+	assert_non_null(strstr(log, "removed"));
+	free(log);
+	assert_false(sealed(k));
+	assert_int_equal(kit_raw_head(k->bucket, REOPEN, NULL), ENOENT);
+	expect_answer(k, &on_request, SEALER_NOTHING, NULL);
+}
+
+/* The seal tells that it was there. */
+static void the_seal_of_what_vanished_stays(void **state)
+{
+	struct kit *k = *state;
+
+	dump(k);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	remove_all(k);
+	expect_answer(k, &on_request, SEALER_NOTHING, "behind our back");
+	assert_true(sealed(k));
+}
+
+static void the_seal_stays_while_a_removal_waits(void **state)
+{
+	struct kit *k = *state;
+
+	file(k, NAME ".tar", 1, 10);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	assert_int_equal(sealer_reopen(k->v, "acme", NAME, "rm", NULL), 0);
+	kit_fault(k, STORE_REMOVE, ".tar", 0, 1, FAULT_HOLD, 0);
+	assert_int_equal(tree_remove_later(k->v, "acme/" NAME ".tar", false), 0);
+	expect_answer(k, &on_request, SEALER_NOTHING, NULL);
+	assert_true(sealed(k));
+	fault_store_clear(k->fault);
+	assert_int_equal(tree_send_removals(k->v, "acme"), 0);
+	expect_answer(k, &on_request, SEALER_NOTHING, NULL);
+	assert_false(sealed(k));
+}
+
+static void seal_anew(void *arg)
+{
+	struct kit *k = arg;
+	AUTO(seal_free) struct seal s = { 0 };
+	struct record_id id;
+
+	assert_int_equal(seal_read(k->v, "acme", NAME, &s, &id, NULL), 0);
+	assert_int_equal(seal_write(k->v, &s, &id, NULL, NULL), 0);
+	file(k, NAME ".tar", 2, 10);
+}
+
+/* Another mount makes the name anew, and seals it, between the listing and the removal. */
+static void a_new_seal_is_not_removed(void **state)
+{
+	struct kit *k = *state;
+
+	file(k, NAME ".tar", 1, 10);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	assert_int_equal(sealer_reopen(k->v, "acme", NAME, "rm", NULL), 0);
+	kit_raw_remove(k->bucket, LIVE NAME ".tar");
+	kit_callback(k, STORE_HEAD, "reopen/", seal_anew, k);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	assert_true(sealed(k));
+}
+
 struct seen {
 	unsigned sealed, reopened;
 	char seal[33];
@@ -812,12 +1028,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_dump_is_sealed), T(sealed_again), T(nothing_to_seal), T(an_archive_makes_its_folder_scratch), T(a_sealed_folder_is_never_scratch),
-		T(a_plain_archive_makes_no_scratch), T(without_its_mark), T(what_came_after_the_mark), T(each_folder_has_its_mark), T(an_open_mark_is_none),
+		T(a_plain_archive_is_no_backup), T(without_its_mark), T(what_came_after_the_mark), T(each_folder_has_its_mark), T(an_open_mark_is_none),
 		T(cut_files_make_it_partial), T(open_files_are_left_out), T(known_ones_need_no_request), T(damaged_members), T(of_another_key), T(a_damaged_seal_stays),
 		T(errors_leave_nothing_behind), T(what_changes_meanwhile_is_looked_at_again), T(what_never_rests_is_not_sealed), T(two_at_once_leave_one_seal),
 		T(a_lost_reply_is_no_failure), T(it_can_be_stopped), T(what_waits_to_be_removed_is_not_sealed), T(nothing_is_sealed_read_only),
-		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(an_upload_makes_it_partial), T(our_own_failures_count_at_once),
+		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(an_upload_keeps_it_open_or_makes_it_partial), T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
+		T(our_own_failures_count_at_once),
 		T(too_many_failed_paths), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
+		T(where_all_is_open_nothing_is_sealed), T(names_that_no_file_has), T(a_backup_named_as_our_folder), T(the_seal_of_what_was_removed_goes),
+		T(the_seal_of_what_vanished_stays), T(the_seal_stays_while_a_removal_waits), T(a_new_seal_is_not_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
