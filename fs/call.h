@@ -5,6 +5,7 @@
 
 struct handle;
 struct parked_how;
+struct set;
 
 /* One request of the kernel on its way through the mount, or a call of our own (then nobody waits for an answer). It is made by fuse_ops.c,
  * given from stage to stage, and ends in exactly one function of reply.h, which frees it. */
@@ -33,6 +34,9 @@ struct call {
 	struct node *asked;       /* folder that is being listed for this call, */
 	void (*again)(struct call *c); /* which is then called again */
 	bool listed;              /* that was done: memory is believed now */
+	struct set *set;          /* that is being sealed; sets live as long as the mount */
+	int gate;                 /* enum gate_kind of what it does at its first name; gate.c */
+	void (*gated)(struct call *c); /* what comes behind the gate */
 };
 
 /* Made with its node pinned; NULL: no memory. request may be NULL. */

@@ -3,6 +3,7 @@
 #include "fs/file.h"
 #include "fs/flush_policy.h"
 #include "fs/reply.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
 
 #include <errno.h>
@@ -274,6 +275,11 @@ static void at_drain_verdict(struct release_verdict *v, const struct writer_look
 		v->state = unseen ? STATE_UNKNOWN : STATE_OPEN;
 }
 
+static bool mark_bad(enum trailer_state state)
+{
+	return state == STATE_KILLED || state == STATE_FAILED;
+}
+
 int file_finish(struct fs *f, struct node *node, bool at_drain)
 {
 	struct content *content;
@@ -304,6 +310,8 @@ int file_finish(struct fs *f, struct node *node, bool at_drain)
 	say_end(f, node, &v, rc);
 	take_off(f, node, content, &v);
 	content_unref(content);
+	if (!open)
+		sets_closed(f, node, !rc && !mark_bad(v.state) && (v.action == RELEASE_DONE || v.action == RELEASE_COMMIT));
 	return rc;
 }
 

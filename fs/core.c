@@ -3,6 +3,7 @@
 #include "fs/core.h"
 #include "fs/file.h"
 #include "fs/parked.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
 #include "fs/status.h"
 #include "base/clock.h"
@@ -70,6 +71,8 @@ static int start_parts(struct fs *f)
 		rc = status_start(f);
 	if (!rc)
 		rc = settle_start(f);
+	if (!rc)
+		rc = sets_start(f);
 	return rc ? rc : parked_start(f);
 }
 
@@ -82,6 +85,7 @@ int core_new(const struct fs_config *config, struct fs **out)
 		return ENOMEM;
 	pthread_mutex_init(&f->lock, NULL);
 	cond_init_mono(&f->changed);
+	cond_init_mono(&f->sets_wake);
 	pthread_rwlock_init(&f->wire, NULL);
 	f->vault = config->vault;
 	f->uid = config->uid < 0 ? getuid() : (uint32_t)config->uid;
@@ -106,6 +110,7 @@ int core_new(const struct fs_config *config, struct fs **out)
 
 void core_stop(struct fs *f)
 {
+	sets_quit(f);
 	pool_free(f->notify_pool);
 	vault_on_room(f->vault, NULL, NULL);
 	pool_free(f->ahead_pool);
@@ -116,6 +121,7 @@ void core_stop(struct fs *f)
 	tally_on_full(vault_names(f->vault), NULL, NULL);
 	parked_stop(f);
 	settle_stop(f);
+	sets_stop(f);
 	file_stop(f);
 	nodes_stop(&f->nodes);
 }
@@ -123,6 +129,7 @@ void core_stop(struct fs *f)
 void core_free(struct fs *f)
 {
 	pthread_rwlock_destroy(&f->wire);
+	pthread_cond_destroy(&f->sets_wake);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
 	free(f->mountpoint);

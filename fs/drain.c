@@ -3,6 +3,7 @@
 #include "fs/drain.h"
 #include "fs/file.h"
 #include "fs/parked.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
 #include "base/clock.h"
 
@@ -99,6 +100,9 @@ int drain(struct fs *f)
 	all &= wait_for_calls(f, deadline + CUT_MS);
 	unsettled = settle_all(f, deadline);
 	all &= wait_for_calls(f, deadline + CUT_MS);
+	sets_quit(f);
+	if (all)
+		sets_seal_all(f, deadline);
 	late = clock_mono_ms() >= deadline;
 	removed = late ? 0 : tree_send_removals(f->vault, ""); /* else vault_close tries */
 	if (late)

@@ -5,6 +5,7 @@
 #include "fs/names.h"
 #include "fs/parked.h"
 #include "fs/reply.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
 #include "fs/status.h"
 #include "base/clock.h"
@@ -189,6 +190,7 @@ int file_begin(struct fs *f, struct node *node, bool truncate, bool inside)
 		return rc;
 	node->write_handles++;
 	f->write_handles++;
+	sets_opened(f, node);
 	return 0;
 }
 
@@ -215,9 +217,12 @@ static int open_for_reading(struct fs *f, struct call *c, bool inside)
 {
 	struct node *node = c->node;
 
+	int rc;
+
 	if (node->content)
 		return failed(node->content) ? EIO : 0;
-	return may_open(f, node, inside);
+	rc = may_open(f, node, inside);
+	return rc ? rc : sets_check(f, node);
 }
 
 static void open_refused(struct call *c, int rc)
@@ -349,6 +354,7 @@ static int make_file(struct fs *f, struct call *c, struct handle *h, const struc
 	h->content = content_ref(node->content);
 	node->write_handles = 1;
 	f->write_handles++;
+	sets_opened(f, node);
 	dir_put(c->node->dir, c->name, false, node);
 	attrs_touch_folder(c->node);
 	return 0;

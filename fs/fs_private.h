@@ -10,6 +10,7 @@
 
 struct handle;
 struct parked;
+struct set;
 struct settle;
 
 /* The inside of the mount, for fs/ only.
@@ -43,6 +44,10 @@ struct fs {
 	struct pool *meta_pool, *read_pool, *ahead_pool, *notify_pool;
 	struct parked *parked;
 	struct settle *settle;
+	struct set *sets;          /* backups that this mount touched or looked at: sets.h */
+	pthread_t sets_thread;     /* seals what is quiet */
+	pthread_cond_t sets_wake;
+	bool sets_running, sets_end;
 
 	atomic_bool stopping;      /* no new opens for writing */
 	atomic_bool stop_now;      /* the loop is to end whatever is open */

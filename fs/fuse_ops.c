@@ -8,6 +8,7 @@
 #include "fs/attrs.h"
 #include "fs/edge.h"
 #include "fs/folder.h"
+#include "fs/gate.h"
 #include "fs/names.h"
 #include "fs/reply.h"
 #include "fs/space.h"
@@ -148,7 +149,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		return;
 	c->attr = *attr;
 	c->which = to_set;
-	attrs_set(c);
+	gate_attrs(c, attrs_set);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -169,7 +170,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	if (!c)
 		return;
 	c->mode = mode;
-	names_mknod(c);
+	gate_make(c, names_mknod);
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -179,7 +180,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	if (!c)
 		return;
 	c->mode = mode;
-	names_mkdir(c);
+	gate_make(c, names_mkdir);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -187,7 +188,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct call *c = take_name(req, parent, name);
 
 	if (c)
-		names_unlink(c);
+		gate_remove(c, names_unlink);
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -195,7 +196,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct call *c = take_name(req, parent, name);
 
 	if (c)
-		names_rmdir(c);
+		gate_remove(c, names_rmdir);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -206,7 +207,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 		return;
 	c->to = strdup(target);
 	if (c->to)
-		names_symlink(c);
+		gate_make(c, names_symlink);
 	else
 		reply_error(c, ENOMEM);
 }
@@ -223,7 +224,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	c->other = node_pin(node_by_id(&c->fs->nodes, newparent));
 	fs_unlock(c->fs);
 	if (c->to && c->other)
-		names_rename(c);
+		gate_rename(c, names_rename);
 	else
 		reply_error(c, c->other ? ENOMEM : ESTALE);
 }
@@ -243,7 +244,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!c)
 		return;
 	c->flags = (unsigned)fi->flags;
-	file_open(c);
+	gate_open(c, file_open);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
@@ -254,7 +255,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		return;
 	c->mode = mode;
 	c->flags = (unsigned)fi->flags;
-	file_create(c);
+	gate_make(c, file_create);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

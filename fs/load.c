@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/load.h"
 #include "fs/reply.h"
+#include "vault/record.h"
+#include "vault/stem.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -219,6 +221,28 @@ static int merge(struct fs *f, struct node *folder, uint64_t stamp, struct tree_
 	return ENOENT;
 }
 
+/* Names in a tenant's folder whose backup has a tombstone are not there. */
+static int hide_deleted(struct fs *f, const char *path, struct tree_listing *listing, struct store_call *call)
+{
+	AUTO(record_names_free) struct record_names tombs = { 0 };
+	size_t kept = 0;
+	int rc = path[0] && !strchr(path, '/') && listing->count ? record_list(f->vault, path, "tombstones", &tombs, call) : 0;
+
+	if (rc || !tombs.count)
+		return rc;
+	for (size_t i = 0; i < listing->count; i++) {
+		struct stem stem;
+
+		stem_of(listing->entries[i].name, &stem);
+		if (record_names_find(&tombs, stem.text))
+			free(listing->entries[i].name);
+		else
+			listing->entries[kept++] = listing->entries[i];
+	}
+	listing->count = kept;
+	return 0;
+}
+
 int load_names(struct fs *f, struct node *folder, struct store_call *call)
 {
 	struct tree_listing listing = { 0 };
@@ -237,6 +261,8 @@ int load_names(struct fs *f, struct node *folder, struct store_call *call)
 	fs_unlock(f);
 
 	rc = tree_list(f->vault, path, &listing, call);
+	if (!rc)
+		rc = hide_deleted(f, path, &listing, call);
 
 	fs_lock(f);
 	if (rc)

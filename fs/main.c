@@ -7,6 +7,7 @@
 #include "fs/fs.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
+#include "fs/retention.h"
 #include "vault/connect.h"
 #include "vault/writer.h"
 
@@ -37,6 +38,8 @@ struct program {
 	char mountpoint[PATH_MAX];
 	struct vault *vault;
 	struct fs *fs;
+	struct policy policy;
+	struct retention *retention;
 	char error[1024];
 };
 
@@ -124,6 +127,8 @@ static int check_settings(struct program *p)
 	}
 	if (p->at.kind == LOCATION_DIR && mountpoint_apart(p->mountpoint, p->at.folder, p->error, sizeof(p->error)))
 		return EINVAL;
+	if (policy_from_conf(p->conf, &p->policy, p->error, sizeof(p->error)))
+		return EINVAL;
 	return options_memory(p->conf, &p->memory, p->error, sizeof(p->error));
 }
 
@@ -187,6 +192,8 @@ static int open_mount(struct program *p)
 		.data_timeout_ms = (uint32_t)conf_number(c, "data-timeout"),
 		.meta_timeout_ms = (uint32_t)conf_number(c, "metadata-timeout"),
 		.foreign_read = conf_number(c, "foreign") == 1,
+		.on_remove = (int)conf_number(c, "on-remove"),
+		.grace_s = (int64_t)conf_number(c, "grace") / 1000,
 	};
 	int rc = fs_new(&config, &p->fs, p->error, sizeof(p->error));
 
@@ -218,6 +225,19 @@ static void on_stop(void *arg)
 	fs_stop(arg);
 }
 
+static int start_retention(struct program *p)
+{
+	struct sweep_config config = { .policy = p->policy, .policy_settle_s = -1, .grace_s = (int64_t)conf_number(p->conf, "grace") / 1000 };
+	int rc;
+
+	if (!conf_bool(p->conf, "retention") || conf_bool(p->conf, "read-only"))
+		return 0;
+	rc = retention_start(p->vault, conf_text(p->conf, "tenant"), &config, (int64_t)conf_number(p->conf, "retention-interval") / 1000, &p->retention);
+	if (rc)
+		snprintf(p->error, sizeof(p->error), "no thread for retention: %s", strerror(rc));
+	return rc;
+}
+
 static int serve(struct program *p)
 {
 	pthread_t ready;
@@ -231,7 +251,11 @@ static int serve(struct program *p)
 	}
 	log_msg(LOG_INFO, "main", "pishopfs %s: %s on %s, memory %llu MiB, largest file %llu GiB", PISHOPFS_VERSION, p->at.shown, p->mountpoint,
 		(unsigned long long)p->memory.total >> 20, (unsigned long long)(writer_largest(p->vault) >> 30));
+	rc = start_retention(p);
+	if (rc)
+		return complain(p, EXIT_OTHER);
 	rc = fs_serve(p->fs);
+	retention_stop(p->retention);
 
 	int drained = fs_drain(p->fs);
 

@@ -32,6 +32,8 @@ void names_mknod(struct call *c);   /* regular files only */
 void names_symlink(struct call *c); /* c->to: the target */
 void names_unlink(struct call *c);
 void names_rmdir(struct call *c);
+/* c->node, c->name: its backup is hidden by a tombstone: memory forgets the name, nothing is removed in the bucket. */
+void names_vanish(struct call *c);
 void names_readlink(struct call *c); /* c->node: the link */
 /* rename.c: c->node and c->name to c->other and c->to; c->flags of renameat2. */
 void names_rename(struct call *c);

@@ -50,6 +50,10 @@ struct node {
 	bool publishing;        /* something was committed since the first open for writing */
 	bool by_close;          /* and it was last committed by a close that was not the last one, as gzip's is under tar; not by fsync */
 
+	/* The backup that counts it among its writers, while it is open for writing; sets.c */
+	struct set *set;
+	bool set_archive;
+
 	/* Attributes that are not in the bucket yet. settle.c */
 	bool unsettled;
 	uint64_t unsettled_seq;

@@ -2,12 +2,14 @@
 #include "fs/options.h"
 
 #include "vault/connect.h"
+#include "vault/policy.h"
 #include "vault/vault.h"
 
 #include <errno.h>
 
 #define GENERAL "General"
 #define MOUNT "Mount"
+#define BACKUPS "Backups"
 #define LOGGING "Logging"
 
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
@@ -40,6 +42,16 @@ static const struct conf_option own[] = {
 	  .help = "A writer that was silent for this long, by the server's clock, is taken for dead, and its unfinished uploads are ended." },
 	{ .name = "part-size", .type = CONF_SIZE, .group = MOUNT, .value_name = "SIZE", .fallback = "8M", .min = 5u << 20, .max = 64u << 20,
 	  .help = "Plain bytes of the first parts of a large file; parts grow with the file. A multiple of 64K." },
+	{ .name = "on-remove", .type = CONF_CHOICE, .group = BACKUPS, .value_name = "HOW", .fallback = "tombstone",
+	  .choices = (const char *const[]){ "tombstone", "allow", "refuse", NULL },
+	  .help = "Removing or overwriting a sealed backup: tombstone hides it, or keeps a copy, until --grace is over, so that pishopctl undelete can bring it back; allow does "
+		  "it at once; refuse is EPERM." },
+	{ .name = "grace", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "72h", .min = 1000, .max = 31536000000,
+	  .help = "How long a removed sealed backup can be brought back." },
+	{ .name = "retention", .type = CONF_FLAG_ONLY, .group = BACKUPS,
+	  .help = "Sweep old backups in the background, by each tenant's policy or by the rules below. For mounts that live long." },
+	{ .name = "retention-interval", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "1h", .min = 1000, .max = 604800000,
+	  .help = "Time between two rounds of retention." },
 	{ .name = "log-level", .type = CONF_CHOICE, .group = LOGGING, .value_name = "LEVEL", .choices = levels, .fallback = "info",
 	  .help = "What is logged." },
 	{ .name = "log-format", .type = CONF_CHOICE, .group = LOGGING, .value_name = "FORMAT", .choices = formats, .fallback = "text",
@@ -52,13 +64,14 @@ static const struct conf_option own[] = {
 
 const struct conf_option *options_table(size_t *count)
 {
-	static struct conf_option all[ARRAY_LEN(own) + 32];
+	static struct conf_option all[ARRAY_LEN(own) + 64];
 
-	if (connect_option_count > 32)
+	*count = ARRAY_LEN(own) + connect_option_count + policy_option_count;
+	if (*count > ARRAY_LEN(all))
 		abort();
 	memcpy(all, own, sizeof(own));
 	memcpy(all + ARRAY_LEN(own), connect_options, connect_option_count * sizeof(all[0]));
-	*count = ARRAY_LEN(own) + connect_option_count;
+	memcpy(all + ARRAY_LEN(own) + connect_option_count, policy_options, policy_option_count * sizeof(all[0]));
 	return all;
 }
 

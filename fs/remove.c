@@ -110,6 +110,23 @@ void names_unlink(struct call *c)
 		reply_error(c, rc);
 }
 
+void names_vanish(struct call *c)
+{
+	struct fs *f = c->fs;
+	struct dir_entry *e = NULL;
+	struct content *drop = NULL;
+
+	fs_lock(f);
+	dir_find(c->node->dir, c->name, 0, &e);
+	if (e && e->node)
+		drop = names_gone(f, e->node);
+	else
+		dir_drop(c->node->dir, c->name);
+	fs_unlock(f);
+	content_unref(drop);
+	reply_error(c, 0);
+}
+
 /* ---- rmdir */
 
 int names_check_empty(struct fs *f, struct node *folder, struct store_call *call)

@@ -5,6 +5,7 @@
 #include "fs/load.h"
 #include "fs/names.h"
 #include "fs/reply.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
 
 #include <errno.h>
@@ -226,6 +227,8 @@ static int rename_now(struct call *c)
 	content_unref(drop);
 	object_unref(m.over);
 	object_unref(m.marker);
+	if (!rc)
+		sets_moved(f, c->source);
 	return rc == ENOENT ? ESTALE : rc; /* somebody else was here */
 }
 

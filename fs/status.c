@@ -3,7 +3,9 @@
 #include "fs/load.h"
 #include "fs/parked.h"
 #include "fs/reply.h"
+#include "fs/sets.h"
 #include "fs/settle.h"
+#include "vault/backup.h"
 #include "base/clock.h"
 
 #include <cjson/cJSON.h>
@@ -119,6 +121,37 @@ static void add_failed(struct fs *f, cJSON *to)
 	fs_unlock(f);
 }
 
+/* As `pishopctl list` calls them; what of a plain one only the bucket can tell is "unsealed". */
+static const char *set_text(const struct set *s)
+{
+	if (s->state == SET_DELETED)
+		return backup_state_name(BACKUP_DELETED);
+	if (s->state == SET_SEALED)
+		return backup_state_name(BACKUP_SEALED);
+	if (s->writers || s->state == SET_REOPENED)
+		return backup_state_name(BACKUP_OPEN);
+	return backup_state_name(s->due || s->sealing || s->touched ? BACKUP_SETTLING : BACKUP_UNSEALED);
+}
+
+/* The backups that this mount has touched. */
+static void add_backups(struct fs *f, cJSON *to)
+{
+	cJSON *list = cJSON_AddArrayToObject(to, "backups");
+	char printable[2 * PATH_CAP];
+	struct set *s, *next;
+
+	fs_lock(f);
+	HASH_ITER(hh, f->sets, s, next) {
+		cJSON *o = cJSON_CreateObject();
+
+		log_escape(printable, sizeof(printable), s->key, false);
+		cJSON_AddStringToObject(o, "backup", printable);
+		cJSON_AddStringToObject(o, "state", set_text(s));
+		cJSON_AddItemToArray(list, o);
+	}
+	fs_unlock(f);
+}
+
 static char *build(struct fs *f)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -132,6 +165,7 @@ static char *build(struct fs *f)
 	add_time(o, "now", clock_wall_s());
 	add_pending(f, o);
 	add_failed(f, o);
+	add_backups(f, o);
 	fs_lock(f);
 	add_number(o, "open_for_writing", f->write_handles);
 	add_number(o, "killed_writers", f->killed);

@@ -44,6 +44,8 @@ int tombstone_undelete(struct vault *v, const char *tenant, const char *stem, co
 /* Before the name is made anew: moves objects and seal of a deleted backup to the trash. 0 also where there is no tombstone. EBUSY: deletion has begun; it is then
  * finished first, or, where that takes too long, told. */
 int tombstone_to_trash(struct vault *v, const char *tenant, const char *stem, struct store_call *call);
+/* Before files of a sealed backup are written over: a copy of all of it goes to the trash, as if it had been deleted; the originals stay. ENOENT: nothing stands there. */
+int trash_copy(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, struct store_call *call);
 /* Deletes what its tombstone allows (grace over; the lease is checked before each batch): 0: nothing is left; EAGAIN: not yet, or held; ESTALE: undeleted meanwhile,
  * changed since it was deleted (logged), or lease lost; EBUSY: somebody writes there; EACCES: objects are locked or no permission; or a store errno. */
 int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone *t, struct lease *lease, struct store_call *call);

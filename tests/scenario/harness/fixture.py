@@ -109,6 +109,26 @@ class Fixture:
             raise Failure(f"exit code {process.returncode}, wanted {code}, of:\n{script}\n{output[-3000:]}\n{self.log_tail()}")
         return output
 
+    def ctl(self, *words, code=0):
+        """Runs pishopctl on the same store; its output (errors included)."""
+        program = Path(self.program).parent.parent / "tools" / "pishopctl"
+        verb = [words[0]] + ([words[1]] if words[0] in ("retention", "hold", "audit") else [])
+        command = [str(program), *verb, "--store", self.location(), *words[len(verb):]]
+        done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=100, check=False)
+        if code is not None and done.returncode != code:
+            raise Failure(f"exit code {done.returncode}, wanted {code}, of {' '.join(words)}:\n{done.stdout[-3000:]}\n{self.log_tail()}")
+        return done.stdout
+
+    def states(self, tenant="acme"):
+        """{backup: state}, as pishopctl list tells."""
+        text = self.ctl("list", tenant, "--json")
+        rows = json.loads(text[text.index("{"):])
+        found = {}
+        for tenant_rows in rows["tenants"]:
+            found.update({row["backup"]: row["state"] for row in tenant_rows["backups"]})
+        return found
+
     def log_tail(self):
         logs = sorted(self.work.glob("mount-*.log"))
         return f"the mount's log:\n{logs[-1].read_text(errors='replace')[-3000:]}" if logs else ""
