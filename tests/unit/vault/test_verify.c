@@ -276,7 +276,7 @@ static void byte_flipped(void **state)
 	only_full_finds(k, VERIFY_DAMAGED, STEM "/a");
 	kit_raw_flip(k->bucket, sealed_key(STEM, "a"), chunk_offset(0) + 14);
 	clean(k, 1);
-	kit_raw_flip(k->bucket, sealed_key(STEM, "a"), 100);
+	kit_raw_flip(k->bucket, sealed_key(STEM, "a"), 40);
 	finds(k, VERIFY_DAMAGED, STEM "/a");
 }
 
