@@ -20,10 +20,11 @@ struct backup {
 	char stem[STEM_CAP];
 	enum backup_state state;
 	char reason[160];         /* of partial and damaged: one line; else "" */
-	bool timed, imported, future; /* future: its name's time, or its commit, is ahead of the server's clock by more than an hour: it counts for nothing */
+	bool timed, imported;
+	bool future;              /* its commit is over an hour ahead of the server's clock, or its name's time over SEAL_SKEW_S (pods write local time): it counts for nothing */
 	int64_t time_s;           /* the backup's time; where !timed, its commit */
 	int64_t committed_s;      /* the latest commit of a member; of an unsealed one LastModified */
-	int64_t sealed_s;         /* 0: no seal */
+	int64_t sealed_s;         /* 0: no seal. Of a deleted one, or where the seal is damaged: the seal's LastModified */
 	uint64_t bytes;           /* sealed: plain bytes; else bytes in the bucket */
 	uint64_t objects;         /* that stand there, scratch included */
 	uint64_t scratch;         /* objects beside a sealed archive that are not of the backup */
@@ -44,7 +45,8 @@ struct catalog {
 	int64_t skew_s;           /* our clock less the server's */
 };
 
-/* What an earlier look found (kept in control/retention): a backup whose seal's ETag and whose listing's digest are the same needs no request of its own. */
+/* What an earlier look found (kept in control/retention): a good sealed backup whose seal's ETag and whose listing's digest are the same needs no request of its own; nor does an
+ * unsealed one, or one whose members say that it is partial, unless a writer's record names it, or somebody alive may have written it lately. */
 struct catalog_memory {
 	struct backup *known;     /* sorted by stem */
 	size_t count;
@@ -59,13 +61,14 @@ struct catalog_options {
 
 /* Lists the tenant whole, its seals, tombstones, holds and writers, and decides. Requests: one a 1000 objects, five for the records, and for each backup that is
  * not in memory its seal (and, unsealed, its members' trailers). BLOCKS. 0; or the errno of the first listing or record that could not be read: then nothing
- * is known, and *out is empty. ENOENT: no such tenant. */
+ * is known, and *out is empty. ENOENT: no such tenant. Damaged records keep rather than remove: a tombstone hides its backup without an end of its grace, holds hold every backup, and a
+ * writer's record names nothing, but its writer counts as alive while it is young. */
 int catalog_read(struct vault *v, const char *tenant, const struct catalog_options *options, struct catalog *out, struct store_call *call);
 void catalog_free(struct catalog *c);
 DEFINE_AUTO(catalog, catalog_free)
 const struct backup *catalog_find(const struct catalog *c, const char *stem);
 
-/* The tenants of the bucket, sorted; freed by names_free. The one of the configuration where it names one. */
+/* The tenants of the bucket, sorted, with those of whom nothing is left but seals or tombstones; freed by tenant_names_free. The one of the configuration where it names one. */
 struct tenant_names {
 	char **names;
 	size_t count;

@@ -21,7 +21,7 @@ struct verify_config {
 	bool full;
 	unsigned threads;          /* 0: 8 */
 	const atomic_bool *stop;
-	/* Any thread, one at a time. May be NULL. */
+	/* Any thread, one at a time. May be NULL. path: below the tenant, bytes as in the bucket; "" where the seal itself is meant. */
 	void (*fault)(void *arg, const char *tenant, const char *stem, const char *path, enum verify_fault f, const char *detail);
 	void (*progress)(void *arg, const struct verify_progress *p);
 	void *arg;
@@ -29,10 +29,13 @@ struct verify_config {
 struct verify_result {
 	uint64_t sealed, good, bad, unsealed, objects, bytes;
 };
-/* stem NULL: all of the tenant. Adds to *out. 0: looked at all (bad may be > 0); ECANCELED; ENOENT: no such backup; or the errno that ended it. BLOCKS. */
+/* stem NULL: all of the tenant; deleted ones are left out. Adds to *out; one that is being changed (it is not what its seal lists, and a record of reopening stands) counts as unsealed,
+ * without faults. 0: looked at all (bad may be > 0); ECANCELED; ENOENT: no such backup; EBADMSG: looked at all, but the audit log is not whole (logged), and nobody knows whether a seal
+ * is missing; or the errno that ended it. BLOCKS. */
 int verify_tenant(struct vault *v, const char *tenant, const char *stem, const struct verify_config *config, struct verify_result *out, struct store_call *call);
 
-/* One backup: its objects as listed (sorted by key) against its seal. Used by the catalog, too. first: one line on the first fault. Returns how many faults. */
+/* One backup: its objects as listed (sorted by key) against its seal. Used by the catalog, too. first: one line on the first fault, by path. Returns how many faults;
+ * never 0 where not all of it could be looked at. */
 struct member { /* an object that stands in a backup */
 	char *key;
 	uint64_t length;
