@@ -181,13 +181,15 @@ static int ask_store(struct fs *f, const char *tenant, const char *stem, enum se
 	bool whole;
 	int rc = tombstone_read(f->vault, tenant, stem, &tomb, call);
 
-	*state = SET_DELETED;
+	*state = rc == EACCES ? SET_PLAIN : SET_DELETED; /* who may not list is told 403 of what is not there: as before there were seals */
+	if (rc == EACCES)
+		log_path(LOG_DEBUG, "seal", stem, "whether it is sealed or deleted may not be looked at");
 	if (rc != ENOENT)
-		return rc;
+		return rc == EACCES ? 0 : rc;
 	*state = SET_PLAIN;
 	rc = seal_read(f->vault, tenant, stem, seal, &id, call);
 	if (rc)
-		return rc == ENOENT || rc == EBADMSG || rc == ENOKEY ? 0 : rc; /* what is no seal protects nothing */
+		return rc == ENOENT || rc == EBADMSG || rc == ENOKEY || rc == EACCES ? 0 : rc; /* what is no seal protects nothing */
 	*state = SET_SEALED;
 	rc = path_record_key(vault_rules(f->vault), key, tenant, "reopen", stem);
 	if (!rc)
