@@ -3,7 +3,7 @@
 """Restores a sealed backup from docs/format.md and the key alone, without pishopfs: reads the seal, compares every object with it, decrypts.
 
 usage: restore.py KEYFILE FOLDER PREFIX TENANT STEM OUT
-FOLDER is a `dir:` store, or the objects of a bucket as files (a copy made with any S3 client). OUT is made, and must not exist.
+FOLDER is a `dir:` store, or a copy of the bucket made with any S3 client (`mc mirror`). OUT is made, and must not exist.
 Needs the package `cryptography`, as reader.py does. Every difference is one line on stderr; what is good is restored all the same.
 Exit status: 0 all is what the seal lists, 2 usage or key text, 15 something is missing, extra, damaged or another object; as reader.py where the
 seal itself cannot be read; 16 there is no seal.
@@ -137,12 +137,13 @@ def parse_seal(text):
 
 # ---- Which names are of a backup, §9
 
-DATE = r"(?P<Y>\d{4})(?P<d>-?)(?P<M>\d\d)(?P=d)(?P<D>\d\d)"
-STAMPS = [
-    (r"(?P<Y>\d{4})(?P<M>\d\d)(?P<D>\d\d)(?:[-_]|T|)(?P<h>\d\d)(?P<m>\d\d)(?P<s>\d\d)(?:(?<=T\d{6})Z)?", True),
-    (r"(?P<Y>\d{4})-(?P<M>\d\d)-(?P<D>\d\d)[T_ -](?P<h>\d\d)[:-](?P<m>\d\d)[:-](?P<s>\d\d)(?:\.\d+(?![A-Ya-z]))?(?:Z|[+-]\d\d:?\d\d)?", True),
-    (r"(?P<epoch>\d{10})", True),
-    (DATE, False),
+DIGIT_END = r"(?!\d)"
+STAMPS = [  # pattern, with a time of day
+    (rf"(?P<Y>\d{{4}})(?P<M>\d\d)(?P<D>\d\d)[-_T]?(?P<h>\d\d)(?P<m>\d\d)(?P<s>\d\d){DIGIT_END}(?:(?<=T\d{{6}})Z)?", True),
+    (rf"(?P<Y>\d{{4}})-(?P<M>\d\d)-(?P<D>\d\d)[T_ -](?P<h>\d\d)(?P<colon>[:-])(?P<m>\d\d)(?P=colon)(?P<s>\d\d){DIGIT_END}(?:\.\d+(?![A-Ya-z\d]))?"
+     rf"(?:Z|[+-](?:[01]\d|2[0-3])[:-][0-5]\d{DIGIT_END})?", True),
+    (rf"(?P<epoch>\d{{10}}){DIGIT_END}", True),
+    (rf"(?P<Y>\d{{4}})(?P<dash>-?)(?P<M>\d\d)(?P=dash)(?P<D>\d\d){DIGIT_END}", False),
 ]
 
 
@@ -162,7 +163,7 @@ def stem_of(name):
         found = []
         for pattern, has_time in STAMPS:
             if has_time == timed:
-                matches = re.finditer(rf"(?=(?P<all>(?<!\d)(?:{pattern})(?!\d)))", name, re.ASCII)
+                matches = re.finditer(rf"(?=(?P<all>(?<!\d)(?:{pattern})))", name, re.ASCII)
                 found += [(m.start(), -len(m["all"])) for m in matches if exists(m.groupdict())]
         if found:
             start, length = min(found)
@@ -185,7 +186,7 @@ class Bucket:
         return os.path.join(self.folder, *parts)
 
     def keys(self, folder):
-        """All keys below a folder of the bucket, sorted."""
+        """What of the keys follows after "folder/"."""
         top = self.file(folder)
         for where, _, files in os.walk(top):
             for name in files:
@@ -203,6 +204,7 @@ class Restore:
         self.key, self.bucket, self.out = key, bucket, out
         self.prefix = prefix + "/" if prefix else ""
         self.problems = 0
+        self.no_markers = False  # the copy has none: that says nothing of a single one
 
     def tell(self, path, what):
         self.problems += 1
@@ -223,7 +225,7 @@ class Restore:
         listed = {entry["path"] + ("/" if entry["type"] == FOLDER else "") for entry in seal["list"]}
         folders = {entry["path"].split("/")[0] for entry in seal["list"] if entry["type"] == FOLDER or "/" in entry["path"]}
         archived = any(entry["type"] == FILE and "/" not in entry["path"] for entry in seal["list"])
-        for path in sorted(self.bucket.keys(f"{self.prefix}{seal['tenant']}/")):
+        for path in sorted(self.bucket.keys(f"{self.prefix}{seal['tenant']}")):
             top = path.split("/")[0]
             if not path or path in listed or stem_of(top) != seal["backup"]:
                 continue
@@ -249,7 +251,8 @@ class Restore:
         marker = entry["type"] == FOLDER
         name = self.bucket.file(f"{self.prefix}{tenant}/{entry['path']}" + ("/" if marker else ""))
         if not os.path.lexists(name):
-            self.tell(entry["path"], "missing")
+            if not (marker and self.no_markers):
+                self.tell(entry["path"], "missing")
             return self.write(entry, []) if marker else None
         try:
             with open(name, "rb") as file:
@@ -269,6 +272,10 @@ class Restore:
     def restore(self, tenant, stem):
         seal = self.read_seal(tenant, stem)
         os.mkdir(self.out)
+        markers = [self.bucket.file(f"{self.prefix}{tenant}/{entry['path']}/") for entry in seal["list"] if entry["type"] == FOLDER]
+        self.no_markers = not any(map(os.path.lexists, markers))
+        if markers and self.no_markers:
+            print("no folder has its marker, as in copies that some S3 clients make: the seal has all that they held", file=sys.stderr)
         for path in self.extra(seal):
             self.tell(path, "extra: the seal does not list it")
         made = [(self.restore_entry(entry, tenant), entry) for entry in seal["list"]]
