@@ -438,7 +438,8 @@ static int end_seal(struct sealing *s)
 		rc = record_remove(s->v, key, &call);
 	if (rc)
 		return rc;
-	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .objects = s->old.count, .bytes = s->old.bytes });
+	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .objects = s->old.count,
+							  .bytes = s->old.bytes });
 	return end_reopening(s);
 }
 

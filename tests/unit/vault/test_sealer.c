@@ -454,6 +454,33 @@ static void known_ones_need_no_request(void **state)
 	object_unref(known.object);
 }
 
+static struct object *know_all(void *arg, const char *path)
+{
+	struct known *known = arg;
+
+	return object_ref(known->object);
+}
+
+/* What a backup Job waits for at the end of its archive. */
+static void one_known_archive_is_four_requests(void **state)
+{
+	struct kit *k = *state;
+	struct known known = { 0 };
+	struct sealer_options options = { .source = SEAL_ARCHIVE, .known = know_all, .arg = &known, .own_open = true };
+	struct run *own;
+
+	put(k, NAME ".tar.gz", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 3 });
+	assert_int_equal(object_load(k->v, LIVE NAME ".tar.gz", 0, &known.object, NULL), 0);
+	assert_int_equal(run_of(k->v, "acme", &own), 0);
+
+	uint64_t before = kit_all_calls(k);
+
+	expect_answer(k, &options, SEALER_DONE, NULL);
+	assert_int_equal(kit_all_calls(k) - before, 4); /* the old seal, the set, the writers, the seal */
+	assert_true(sealed(k));
+	object_unref(known.object);
+}
+
 /* ---- Damage */
 
 static void damaged_members(void **state)
@@ -1029,10 +1056,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_dump_is_sealed), T(sealed_again), T(nothing_to_seal), T(an_archive_makes_its_folder_scratch), T(a_sealed_folder_is_never_scratch),
 		T(a_plain_archive_is_no_backup), T(without_its_mark), T(what_came_after_the_mark), T(each_folder_has_its_mark), T(an_open_mark_is_none),
-		T(cut_files_make_it_partial), T(open_files_are_left_out), T(known_ones_need_no_request), T(damaged_members), T(of_another_key), T(a_damaged_seal_stays),
+		T(cut_files_make_it_partial), T(open_files_are_left_out), T(known_ones_need_no_request), T(one_known_archive_is_four_requests),
+		T(damaged_members), T(of_another_key), T(a_damaged_seal_stays),
 		T(errors_leave_nothing_behind), T(what_changes_meanwhile_is_looked_at_again), T(what_never_rests_is_not_sealed), T(two_at_once_leave_one_seal),
 		T(a_lost_reply_is_no_failure), T(it_can_be_stopped), T(what_waits_to_be_removed_is_not_sealed), T(nothing_is_sealed_read_only),
-		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(an_upload_keeps_it_open_or_makes_it_partial), T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
+		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(an_upload_keeps_it_open_or_makes_it_partial),
+		T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
 		T(our_own_failures_count_at_once),
 		T(too_many_failed_paths), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
 		T(where_all_is_open_nothing_is_sealed), T(names_that_no_file_has), T(a_backup_named_as_our_folder), T(the_seal_of_what_was_removed_goes),
