@@ -764,6 +764,40 @@ static void a_failed_path_in_scratch_is_nothing(void **state)
 }
 
 /* Our record was seen to change a moment ago: its writer lives until it says that it ended, or another took it. */
+static void a_failed_path_in_a_sealed_folder_counts(void **state)
+{
+	struct kit *k = *state;
+	struct run_record r = record_of(50);
+
+	dump(k);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	file(k, NAME ".tar.gz", 200, 10); /* makes no scratch of it any more */
+	run_record_add_failed(&r, "acme/" NAME "/db/gone", EIO);
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/gone failed");
+	run_record_free(&r);
+}
+
+/* An open file that whoever saw its last release has sealed stays sealed, also where a writer's record makes us look at it. */
+static void what_was_sealed_open_stays(void **state)
+{
+	struct kit *k = *state;
+	struct known known = { 0 };
+	struct sealer_options options = { .source = SEAL_SETTLED, .known = know, .arg = &known, .own_open = true };
+	struct run_record r = record_of(1);
+
+	dump(k);
+	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_UNKNOWN, 5, 3 });
+	assert_int_equal(object_load(k->v, LIVE NAME "/db/open", 0, &known.object, NULL), 0);
+	expect_answer(k, &options, SEALER_DONE, NULL);
+	expect_answer(k, &on_request, SEALER_SAME, NULL);
+	run_record_add_failed(&r, "acme/" NAME "/db/open", EIO); /* before it was written anew */
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_SAME, NULL);
+	object_unref(known.object);
+	run_record_free(&r);
+}
+
 static void an_upload_keeps_it_open_or_makes_it_partial(void **state)
 {
 	struct kit *k = *state;
@@ -821,6 +855,14 @@ static void our_own_uploads_keep_it_open(void **state)
 	assert_int_equal(run_of(k->v, "acme", &own), 0);
 	assert_int_equal(run_upload_begun(own, LIVE NAME "/db/c01.bson.gz", "id"), 0);
 	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/c01.bson.gz is being written");
+
+	struct run_record r = record_of(50); /* of another: what failed outweighs what is being sent */
+
+	run_record_add_failed(&r, "acme/" NAME "/db/gone", EIO);
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/gone failed");
+	kit_raw_remove(k->bucket, RECORDS "run/" WRITER);
+	run_record_free(&r);
 	run_upload_ended(own, LIVE NAME "/db/c01.bson.gz", "id");
 	expect_answer(k, &on_request, SEALER_DONE, NULL);
 }
@@ -1060,7 +1102,8 @@ int main(void)
 		T(damaged_members), T(of_another_key), T(a_damaged_seal_stays),
 		T(errors_leave_nothing_behind), T(what_changes_meanwhile_is_looked_at_again), T(what_never_rests_is_not_sealed), T(two_at_once_leave_one_seal),
 		T(a_lost_reply_is_no_failure), T(it_can_be_stopped), T(what_waits_to_be_removed_is_not_sealed), T(nothing_is_sealed_read_only),
-		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(an_upload_keeps_it_open_or_makes_it_partial),
+		T(a_failed_path_makes_it_partial), T(a_failed_path_in_scratch_is_nothing), T(a_failed_path_in_a_sealed_folder_counts), T(what_was_sealed_open_stays),
+		T(an_upload_keeps_it_open_or_makes_it_partial),
 		T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
 		T(our_own_failures_count_at_once),
 		T(too_many_failed_paths), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
