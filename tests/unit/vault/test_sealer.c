@@ -449,7 +449,7 @@ static void known_ones_need_no_request(void **state)
 	seal_free(&r.seal);
 
 	/* Replaced by another: what is known of the old one is worth nothing. */
-	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 4 });
+	put(k, NAME "/db/open", (struct made){ ENTRY_FILE, STATE_OPEN, 5, 3 });
 	expect_answer(k, &options, SEALER_UNMARKED, "/db/open");
 	object_unref(known.object);
 }
