@@ -27,7 +27,7 @@ struct backup {
 	int64_t sealed_s;         /* 0: no seal. Of a deleted one, or where the seal is damaged: the seal's LastModified */
 	uint64_t bytes;           /* sealed: plain bytes; else bytes in the bucket */
 	uint64_t objects;         /* that stand there, scratch included */
-	uint64_t scratch;         /* objects beside a sealed archive that are not of the backup */
+	uint64_t scratch;         /* objects beside a sealed archive, or that were left out of the seal as somebody had them open: not of the backup */
 	bool foreign;             /* an object without our magic was seen in it: only looked for where there is no seal */
 	bool live_writer;         /* a writer that is not silent has committed in it lately, or names it in its record */
 	bool held;                /* a legal hold */

@@ -96,7 +96,7 @@ struct meter { /* one for all that is verified by one call */
 };
 struct verified {
 	unsigned faults;
-	uint64_t scratch;
+	uint64_t scratch; /* as in struct backup */
 	int error;       /* what a member could not be read for: then nothing is known of it. 0: all could */
 	char first[160]; /* the first fault, in order of path; "" */
 };

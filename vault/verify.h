@@ -6,7 +6,9 @@
 /* Is a sealed backup what its seal says? Quick: the listing against the seal (missing, extra, of another length; another ETag: header and trailer are read, object
  * id, size and attributes compared). Full: besides, every chunk is decrypted. Never writes. */
 enum verify_fault {
-	VERIFY_MISSING, VERIFY_EXTRA, VERIFY_REPLACED, /* another object id */
+	VERIFY_MISSING,
+	VERIFY_EXTRA,    /* no scratch, nor left open by another when it was sealed, and so left out */
+	VERIFY_REPLACED, /* another object id */
 	VERIFY_SIZE, VERIFY_DAMAGED, VERIFY_FOREIGN, VERIFY_ATTRS, VERIFY_KEY, /* of another key */
 	VERIFY_SEAL_MISSING, /* the audit log knows of one */
 	VERIFY_SEAL_OLD,     /* the audit log knows of a later one */

@@ -13,8 +13,6 @@
 #define CHUNKS_AT_ONCE 16u /* 1 MiB */
 #define MEMORY_WAIT_MS 100
 
-enum next_step { FINE, LOOK, WRONG };
-
 struct check {
 	struct vault *v;
 	const struct seal *seal;
@@ -142,7 +140,8 @@ static const struct seal_entry *entry_of(const struct check *c, const char *path
 	return e && (e->type == ENTRY_FOLDER) == folder ? e : NULL;
 }
 
-static enum next_step sort_member(struct check *c, const struct member *m)
+/* True: it is to be looked at. */
+static bool sort_member(struct check *c, const struct member *m)
 {
 	char path[PATH_CAP];
 	int folder = path_of(c, m, path);
@@ -150,14 +149,12 @@ static enum next_step sort_member(struct check *c, const struct member *m)
 
 	if (!e && folder >= 0 && is_scratch(c, path, folder)) {
 		c->out->scratch++;
-		return FINE;
+		return false;
 	}
-	if (!e) {
-		tell(c, folder < 0 ? "" : path, VERIFY_EXTRA, "");
-		return WRONG;
-	}
+	if (!e)
+		return true;
 	c->seen[e - c->seal->entries] = true;
-	return c->meter->config->full || strcmp(m->etag, e->etag) != 0 || m->length != object_length(e->size) ? LOOK : FINE;
+	return c->meter->config->full || strcmp(m->etag, e->etag) != 0 || m->length != object_length(e->size);
 }
 
 static void compare_lists(struct check *c)
@@ -165,9 +162,7 @@ static void compare_lists(struct check *c)
 	unsigned fine = 0;
 
 	for (size_t i = 0; i < c->count; i++) {
-		enum next_step step = sort_member(c, &c->members[i]);
-
-		if (step == LOOK)
+		if (sort_member(c, &c->members[i]))
 			c->todo[c->todo_count++] = i;
 		else
 			fine++;
@@ -291,31 +286,66 @@ static int read_all(struct check *c, struct object *o)
 	return rc;
 }
 
-static int look(void *arg, size_t i)
+/* Who seals leaves out what another may still have open, and says so: that stands there by leave. It is of before the seal; nothing may come after it. */
+static bool left_out(const struct check *c, struct object *o)
 {
-	struct check *c = arg;
-	const struct member *m = &c->members[c->todo[i]];
-	struct store_call call = acting_call(c->v, c->call, 0);
-	AUTO(auto_object_unref) struct object *o = NULL;
-	char path[PATH_CAP];
-	const struct seal_entry *e;
-	int rc = stopped(c);
+	struct trailer t;
 
-	if (rc)
+	if (object_foreign(o))
+		return false;
+	object_attrs(o, &t);
+	return (t.state == STATE_OPEN || t.state == STATE_UNKNOWN) && t.committed.tv_sec <= c->seal->sealed_s;
+}
+
+static int look_at_extra(struct check *c, const struct member *m, const char *path, struct store_call *call)
+{
+	AUTO(auto_object_unref) struct object *o = NULL;
+	int rc = object_load(c->v, m->key, m->length, &o, call);
+
+	if (rc == ECANCELED || rc == ENOMEM)
 		return rc;
-	path_of(c, m, path);
-	e = seal_find(c->seal, path);
-	if (!call.cancel)
-		call.cancel = c->meter->config->stop;
-	rc = object_load(c->v, m->key, m->length, &o, &call);
+	if (!rc && left_out(c, o)) {
+		pthread_mutex_lock(&c->lock);
+		c->out->scratch++;
+		pthread_mutex_unlock(&c->lock);
+	} else if (!rc || counts_for_nothing(rc)) {
+		tell(c, path, VERIFY_EXTRA, "");
+	} else if (rc != ENOENT) {
+		unreadable(c, path, rc);
+	}
+	return 0;
+}
+
+static int look_at_entry(struct check *c, const struct member *m, const struct seal_entry *e, struct store_call *call)
+{
+	AUTO(auto_object_unref) struct object *o = NULL;
+	int rc = object_load(c->v, m->key, m->length, &o, call);
+
 	if (!rc && same_object(c, o, e) && c->meter->config->full)
 		rc = read_all(c, o);
 	if (rc == ECANCELED || rc == ENOMEM)
 		return rc;
 	if (rc)
 		judge_error(c, m, e, rc);
-	meter_add(c->meter, 0, 1, 0);
 	return 0;
+}
+
+static int look(void *arg, size_t i)
+{
+	struct check *c = arg;
+	const struct member *m = &c->members[c->todo[i]];
+	struct store_call call = acting_call(c->v, c->call, 0);
+	char path[PATH_CAP];
+	int folder = path_of(c, m, path), rc = stopped(c);
+	const struct seal_entry *e = folder < 0 ? NULL : entry_of(c, path, folder);
+
+	if (!call.cancel)
+		call.cancel = c->meter->config->stop;
+	if (!rc)
+		rc = e ? look_at_entry(c, m, e, &call) : look_at_extra(c, m, folder < 0 ? "" : path, &call);
+	if (!rc)
+		meter_add(c->meter, 0, 1, 0);
+	return rc;
 }
 
 /* ---- the whole */

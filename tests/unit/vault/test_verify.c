@@ -2,6 +2,7 @@
 #include "sealed.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "vault/audit.h"
 #include "vault/verify.h"
 
@@ -354,6 +355,25 @@ static void a_sealed_folder_is_no_scratch(void **state)
 	finds(k, VERIFY_EXTRA, STEM "/b");
 }
 
+static void what_was_left_out_as_open_is_no_fault(void **state)
+{
+	struct kit *k = *state;
+
+	sealed_put(k, STEM "/a", "x", STATE_CLOSED);
+	sealed_put(k, STEM "/open", "x", STATE_OPEN);
+	sealed_put(k, STEM "/unknown", "x", STATE_UNKNOWN);
+	sealed_seal(k, STEM, STEM "/open");
+	clean(k, 1);
+	sealed_seal(k, STEM, STEM "/unknown");
+	clean(k, 1);
+	sealed_seal(k, STEM, STEM "/a"); /* but this was closed */
+	finds(k, VERIFY_EXTRA, STEM "/a");
+	sealed_seal(k, STEM, NULL);
+	clock_sleep_ms(1100);
+	sealed_put(k, STEM "/later", "x", STATE_OPEN);
+	finds(k, VERIFY_EXTRA, STEM "/later");
+}
+
 static void one_that_is_being_changed_is_not_bad(void **state)
 {
 	struct kit *k = *state;
@@ -419,6 +439,7 @@ static void one_backup_by_itself(void **state)
 	char first[160];
 
 	sealed_make(k, STEM);
+	kit_raw_put(k->bucket, m.key, "plain", 5);
 	assert_int_equal(seal_read(k->v, "acme", STEM, &seal, NULL, NULL), 0);
 	assert_int_equal(verify_backup(k->v, &seal, &m, 1, &c, first, sizeof(first), NULL), seal.count + 1);
 	assert_string_equal(first, "missing: " STEM);
@@ -433,7 +454,7 @@ int main(void)
 		T(nothing_in_a_clean_one), T(large_and_empty_files_are_read_whole), T(deleted), T(replaced_by_an_older_version), T(replaced_by_one_of_the_same_length),
 		T(two_swapped), T(seal_deleted), T(everything_deleted), T(seal_replaced_by_an_older_one), T(seal_damaged), T(entries_added), T(a_folder_is_no_file),
 		T(byte_flipped), T(object_cut), T(replaced_by_a_plain_one), T(other_attributes), T(a_copy_is_the_same), T(scratch_is_no_fault),
-		T(a_sealed_folder_is_no_scratch), T(one_that_is_being_changed_is_not_bad), T(what_cannot_be_read_is_told_apart), T(it_stops),
+		T(a_sealed_folder_is_no_scratch), T(what_was_left_out_as_open_is_no_fault), T(one_that_is_being_changed_is_not_bad), T(what_cannot_be_read_is_told_apart), T(it_stops),
 		T(a_damaged_log_is_no_silence), T(one_backup_by_itself),
 	};
 
