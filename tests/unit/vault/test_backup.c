@@ -6,6 +6,7 @@
 #include "vault/backup.h"
 #include "vault/hold.h"
 #include "vault/run_private.h"
+#include "vault/sealer.h"
 #include "vault/sweep.h"
 #include "vault/tombstone.h"
 
@@ -549,6 +550,36 @@ static void tenants(void **state)
 	assert_int_equal(n.count, 0);
 }
 
+/* What the program itself seals and reopens. */
+static void the_sealer_and_the_catalog_agree(void **state)
+{
+	struct kit *k = *state;
+	struct sealer_options options = { .source = SEAL_REQUEST };
+	enum sealer_answer answer;
+	char reason[160] = "";
+
+	sealed_put(k, STEM "/a", "x", STATE_CLOSED);
+	sealed_put(k, STEM "/db/", "", STATE_CLOSED);
+	sealed_put_as(k, STEM "/open", "x", STATE_OPEN, somebody);
+	kit_log_begin();
+	assert_int_equal(sealer_run(k->v, "acme", STEM, &options, &answer, reason, sizeof(reason), NULL, NULL), 0);
+	free(kit_log_end());
+	assert_int_equal(answer, SEALER_OPEN);
+	is(k, STEM, BACKUP_SEALED, "");
+	assert_int_equal(look(k, STEM).scratch, 1);
+	assert_int_equal(sealer_reopen(k->v, "acme", STEM, "test", NULL), 0);
+	sealed_put(k, STEM "/more", "x", STATE_CLOSED);
+	is(k, STEM, BACKUP_OPEN, "");
+	assert_int_equal(sealer_run(k->v, "acme", STEM, &options, &answer, reason, sizeof(reason), NULL, NULL), 0);
+	is(k, STEM, BACKUP_SEALED, "");
+	sealed_put(k, OTHER ".tar", "x", STATE_CLOSED);
+	sealed_put(k, OTHER "/dump", "x", STATE_CLOSED);
+	options.source = SEAL_ARCHIVE;
+	assert_int_equal(sealer_run(k->v, "acme", OTHER, &options, &answer, reason, sizeof(reason), NULL, NULL), 0);
+	is(k, OTHER, BACKUP_SEALED, "");
+	assert_int_equal(look(k, OTHER).scratch, 1);
+}
+
 /* Retention over it, as it is. */
 static void retention_stands_on_it(void **state)
 {
@@ -589,7 +620,7 @@ int main(void)
 		T(a_seal_that_is_replaced_meanwhile_is_read_again), T(scratch), T(a_name_is_no_line), T(deleted), T(unsealed),
 		T(partial_by_its_members), T(partial_by_a_failed_path), T(a_seal_goes_before_records), T(an_upload_says_open_or_partial), T(a_live_writer_lets_it_settle),
 		T(an_unreadable_record_lets_it_settle), T(times_ahead), T(held), T(an_error_leaves_nothing), T(an_unreadable_member_is_no_damage), T(it_stops),
-		T(what_is_remembered_needs_no_request), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants),
+		T(what_is_remembered_needs_no_request), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants), T(the_sealer_and_the_catalog_agree),
 		T(retention_stands_on_it),
 	};
 
