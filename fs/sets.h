@@ -31,7 +31,6 @@ struct set {
 	unsigned archives;        /* of these: archives */
 	bool sealing;             /* a call of ours is on its way */
 	bool due;                 /* to be sealed as soon as no writer is left */
-	unsigned tries;
 	uint64_t changes;         /* counts what changed it, so that a seal made meanwhile is known to be old */
 	int64_t acted_ms;         /* last operation */
 };

@@ -16,7 +16,7 @@
 #define QUIET_MS (15 * 60 * 1000)
 #define RETRY_MS 5000
 #define LEFT_BEHIND_MS 3000 /* behind the start: then archives that dead writers left without a seal are looked for */
-enum { TRIES = 5, LEFT_BEHIND_MOST = 16 };
+enum { LEFT_BEHIND_MOST = 16 };
 #define MARK "metadata.json"
 
 /* ---- what the vault may take from memory */
@@ -75,9 +75,9 @@ static void say(const struct set *s, enum sealer_answer answer, const char *reas
 /* The lock is held. */
 static void sealed(struct set *s, enum sealer_answer answer, struct seal *made, bool changed)
 {
-	s->due = false;
+	s->due &= answer == SEALER_OPEN && !made->count; /* somebody else still writes a file of it */
 	s->touched = changed; /* what cannot be sealed is looked at again when it has changed */
-	if (changed || (answer != SEALER_DONE && answer != SEALER_SAME))
+	if (changed || !made->count) /* SEALER_OPEN may have sealed the rest */
 		return;
 	s->state = SET_SEALED;
 	s->own = true;
@@ -105,8 +105,8 @@ static int seal_one(struct fs *f, struct set *s, enum seal_source source, bool a
 	s->acted_ms = clock_mono_ms();
 	if (!rc)
 		sealed(s, answer, &made, s->changes != before);
-	else if (++s->tries >= TRIES)
-		s->due = false;
+	else if (rc == EACCES || rc == EROFS)
+		s->due = false; /* whoever may makes the seal */
 	pthread_cond_broadcast(&f->changed);
 	fs_unlock(f);
 	if (!rc)
@@ -195,7 +195,6 @@ static void seal_if_complete(struct fs *f, struct node *node, bool good)
 	s = node_path(&f->nodes, node, path) ? NULL : sets_of(f, path, &top);
 	if (s && good && completes(node, s, top)) {
 		s->due = true;
-		s->tries = 0;
 		c = seal_call(f, s, node);
 	}
 	pthread_cond_broadcast(&f->changed);

@@ -24,8 +24,8 @@ static int answer_code(const struct tool *t, const struct target *target, enum s
 		show_line(t, "%s: was sealed, and is what its seal says", target->shown);
 		return TOOL_DONE;
 	case SEALER_OPEN:
-		say(t, "%s: sealed, but without what was never closed: %s", target->shown, reason);
-		return TOOL_PARTLY;
+		say(t, seal->count ? "%s: sealed, but without what was never closed: %s" : "%s: not sealed: %s", target->shown, reason);
+		return seal->count ? TOOL_PARTLY : TOOL_FAILED;
 	case SEALER_NOTHING:
 		say(t, "%s: there is nothing to seal; pishopctl list %s shows what there is", target->shown, target->tenant);
 		break;

@@ -63,8 +63,8 @@ static const struct rule rules[] = {
 
 static int64_t get(const struct policy *p, const struct rule *r)
 {
-	uint32_t count;
-	int64_t time;
+	uint32_t count = 0;
+	int64_t time = 0;
 
 	if (r->time)
 		memcpy(&time, (const char *)p + r->offset, sizeof(time));
