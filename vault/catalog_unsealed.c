@@ -52,14 +52,12 @@ struct look {
 	bool recent;          /* a writer that lives has committed one lately */
 };
 
+/* What stands there was committed after that; records are a moment behind. */
 static void settle_claims(struct row *r, const char *key, int64_t committed_s)
 {
 	for (struct claim *c = r->claims; c; c = c->next)
-		if (!c->live && strcmp(c->key, key) == 0 && committed_s > c->since_s)
+		if (strcmp(c->key, key) == 0 && committed_s > c->since_s)
 			c->key[0] = '\0';
-	for (struct claim *c = r->claims; c; c = c->next)
-		if (c->live && c->error && strcmp(c->key, key) == 0 && committed_s > c->since_s)
-			c->key[0] = '\0'; /* its record is a moment behind */
 }
 
 static void see(struct look *l, size_t i, const struct trailer *t)

@@ -69,11 +69,10 @@ static void without_seal(struct verifying *w, const char *stem, uint64_t objects
 /* The log is a minute behind: a seal that it has not heard of may be new; one that it knows as replaced is old. */
 static bool is_old(const struct verifying *w, const char *stem, const struct record_id *id)
 {
-	const struct known_seal *k = known_seals_find(w->known, stem);
 	char hex[ACTING_HEX];
 
 	hex_encode(hex, id->object, sizeof(id->object));
-	return k && strcmp(k->seal, hex) != 0 && known_seals_older(w->known, stem, hex);
+	return known_seals_older(w->known, stem, hex);
 }
 
 /* Where it is being changed nothing is a fault: it is not sealed until it is sealed anew. */

@@ -288,6 +288,8 @@ static void an_upload_says_open_or_partial(void **state)
 	record(k, somebody, false, LIVE STEM "/b", NULL, clock_wall_s());
 	is(k, STEM, BACKUP_OPEN, "");
 	assert_true(look(k, STEM).live_writer);
+	record(k, somebody, false, LIVE STEM "/a", NULL, clock_wall_s() - 5);
+	is(k, STEM, BACKUP_UNSEALED, ""); /* it has arrived, and the record is behind */
 	record(k, somebody, true, LIVE STEM "/b", NULL, clock_wall_s() - 5);
 	is(k, STEM, BACKUP_PARTIAL, "its writer fell silent while it stored " STEM "/b");
 	assert_false(look(k, STEM).live_writer);
@@ -472,6 +474,11 @@ static void what_has_changed_is_looked_at(void **state)
 	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_DAMAGED);
 	sealed_seal(k, STEM, NULL); /* another seal */
 	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_SEALED);
+	catalog_free(&c);
+	assert_int_equal(read_with(k, NULL, &c), 0);
+	m = (struct catalog_memory){ c.backups, c.count };
+	sealed_seal(k, STEM, STEM "/a"); /* another seal, and the same objects */
+	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_DAMAGED);
 	kit_raw_remove(k->bucket, RECORDS "seals/" STEM);
 	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_UNSEALED);
 }
@@ -497,6 +504,18 @@ static void records_go_before_memory(void **state)
 	kit_raw_remove(k->bucket, key);
 	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_UNSEALED);
 	sealed_make(k, OTHER);
+	catalog_free(&d);
+	assert_int_equal(read_with(k, NULL, &d), 0);
+	m = (struct catalog_memory){ d.backups, d.count };
+	if (strcmp(d.backups[0].stem, OTHER) == 0) { /* newest first: memory is by stem */
+		struct backup other = d.backups[0];
+
+		d.backups[0] = d.backups[1];
+		d.backups[1] = other;
+	}
+	assert_int_equal(hold_add(k->v, "acme", OTHER, "court", "me", NULL), 0);
+	assert_true(look_with(k, &options, OTHER).held);
+	assert_int_equal(look_with(k, &options, OTHER).state, BACKUP_SEALED);
 	assert_int_equal(tombstone_put(k->v, "acme", OTHER, "test", 1000, 0, NULL), 0);
 	assert_int_equal(look_with(k, &options, OTHER).state, BACKUP_DELETED);
 }

@@ -185,6 +185,35 @@ static void two_swapped(void **state)
 	assert_int_equal(t.of[VERIFY_REPLACED], 2);
 }
 
+/* The file as it was when it was shorter: the same object, since what is written under one key only grows. */
+static void put_prefix(struct kit *k, const char *key, const struct object_key *keys, uint32_t size)
+{
+	uint8_t bytes[HEADER_BYTES + 12 + 100 + 16 + TRAILER_BYTES] = { 0 }, *record = bytes + HEADER_BYTES;
+	struct trailer t;
+
+	trailer_fresh(k->v, &t, ENTRY_FILE, STATE_CLOSED, 0640, 10, 20);
+	t.mtime = (struct timespec){ 1 };
+	t.size = size;
+	assert_int_equal(header_make(vault_keys(k->v), keys, bytes), 0);
+	assert_int_equal(chunk_seal(keys, 0, CHUNK_LAST, record, record + 12, size, record + 12 + size), 0);
+	assert_int_equal(trailer_seal(keys, &t, bytes + trailer_offset(size)), 0);
+	kit_raw_put(k->bucket, key, bytes, object_length(size));
+}
+
+static void an_earlier_version_of_the_same_object(void **state)
+{
+	struct kit *k = *state;
+	struct object_key keys;
+
+	assert_int_equal(object_key_new(&keys), 0);
+	put_prefix(k, sealed_key(STEM, "a"), &keys, 100);
+	sealed_seal(k, STEM, NULL);
+	clean(k, 1);
+	put_prefix(k, sealed_key(STEM, "a"), &keys, 60);
+	finds(k, VERIFY_SIZE, STEM "/a");
+	object_key_wipe(&keys);
+}
+
 static void seal_deleted(void **state)
 {
 	struct kit *k = *state;
@@ -253,6 +282,10 @@ static void entries_added(void **state)
 	sealed_make(k, STEM);
 	sealed_put(k, STEM "/db/more", "x", STATE_CLOSED);
 	finds(k, VERIFY_EXTRA, STEM "/db/more");
+	sealed_put(k, STEM "-x/f", "x", STATE_CLOSED); /* a folder beside it: without an archive there is no scratch */
+	assert_int_equal(verify(k, NULL, false, &t), 0);
+	assert_int_equal(t.of[VERIFY_EXTRA], 2);
+	kit_raw_remove(k->bucket, LIVE STEM "-x/f");
 	kit_raw_put(k->bucket, LIVE STEM ".sha256", "plain", 5); /* beside the folder, and plain */
 	assert_int_equal(verify(k, NULL, false, &t), 0);
 	assert_int_equal(t.of[VERIFY_EXTRA], 2);
@@ -452,7 +485,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(nothing_in_a_clean_one), T(large_and_empty_files_are_read_whole), T(deleted), T(replaced_by_an_older_version), T(replaced_by_one_of_the_same_length),
-		T(two_swapped), T(seal_deleted), T(everything_deleted), T(seal_replaced_by_an_older_one), T(seal_damaged), T(entries_added), T(a_folder_is_no_file),
+		T(an_earlier_version_of_the_same_object), T(two_swapped), T(seal_deleted), T(everything_deleted), T(seal_replaced_by_an_older_one), T(seal_damaged), T(entries_added), T(a_folder_is_no_file),
 		T(byte_flipped), T(object_cut), T(replaced_by_a_plain_one), T(other_attributes), T(a_copy_is_the_same), T(scratch_is_no_fault),
 		T(a_sealed_folder_is_no_scratch), T(what_was_left_out_as_open_is_no_fault), T(one_that_is_being_changed_is_not_bad), T(what_cannot_be_read_is_told_apart), T(it_stops),
 		T(a_damaged_log_is_no_silence), T(one_backup_by_itself),
