@@ -100,11 +100,11 @@ int drain(struct fs *f)
 	all &= wait_for_calls(f, deadline + CUT_MS);
 	unsettled = settle_all(f, deadline);
 	all &= wait_for_calls(f, deadline + CUT_MS);
-	sets_quit(f);
-	if (all)
-		sets_seal_all(f, deadline);
 	late = clock_mono_ms() >= deadline;
 	removed = late ? 0 : tree_send_removals(f->vault, ""); /* else vault_close tries */
+	sets_quit(f);
+	if (all && !late && !removed)
+		sets_seal_all(f, deadline); /* names that are still to be removed would keep their seals */
 	if (late)
 		name_the_rest(f);
 	if (removed)
