@@ -53,7 +53,7 @@ struct fake {
 	char calls[4096];              /* a line a call that changes something */
 	struct sweep_config sweep;     /* of the last sweep_tenant */
 	struct verify_config verify;
-	unsigned sweeps;
+	_Atomic unsigned sweeps; /* read by a second thread */
 	atomic_bool stop;
 };
 extern struct fake fake;

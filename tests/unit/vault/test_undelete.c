@@ -305,7 +305,6 @@ static void from_the_trash_to_its_name(void **state)
 static void a_taken_name_is_left_alone(void **state)
 {
 	struct kit *k = *state;
-	AUTO(tombstone_free) struct tombstone t = { 0 };
 	AUTO(trash_list_free) struct trash_list trash = { 0 };
 	char id[33];
 
