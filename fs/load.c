@@ -221,27 +221,25 @@ static int merge(struct fs *f, struct node *folder, uint64_t stamp, struct tree_
 	return ENOENT;
 }
 
+static bool is_deleted(void *arg, const struct tree_entry *e)
+{
+	struct stem stem;
+
+	stem_of(e->name, &stem);
+	return record_names_find(arg, stem.text);
+}
+
 /* Names in a tenant's folder whose backup has a tombstone are not there. */
 static int hide_deleted(struct fs *f, const char *path, struct tree_listing *listing, struct store_call *call)
 {
 	AUTO(record_names_free) struct record_names tombs = { 0 };
-	size_t kept = 0;
 	int rc = path[0] && !strchr(path, '/') && listing->count ? record_list(f->vault, path, "tombstones", &tombs, call) : 0;
 
 	if (rc == EACCES) /* a policy for the tenant's folder alone: then hidden backups are shown */
 		return 0;
 	if (rc || !tombs.count)
 		return rc;
-	for (size_t i = 0; i < listing->count; i++) {
-		struct stem stem;
-
-		stem_of(listing->entries[i].name, &stem);
-		if (record_names_find(&tombs, stem.text))
-			free(listing->entries[i].name);
-		else
-			listing->entries[kept++] = listing->entries[i];
-	}
-	listing->count = kept;
+	tree_listing_drop(listing, is_deleted, &tombs);
 	return 0;
 }
 

@@ -40,6 +40,19 @@ void tree_listing_free(struct tree_listing *l)
 	*l = (struct tree_listing){ 0 };
 }
 
+void tree_listing_drop(struct tree_listing *l, bool (*drop)(void *arg, const struct tree_entry *e), void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (drop(arg, &l->entries[i]))
+			entry_free(&l->entries[i]);
+		else
+			l->entries[kept++] = l->entries[i];
+	}
+	l->count = kept;
+}
+
 /* Room for one more entry; NULL: no memory. */
 static struct tree_entry *add_entry(struct listing *l)
 {

@@ -32,6 +32,8 @@ struct tree_listing {
  * look at `exists`. */
 int tree_list(struct vault *v, const char *path, struct tree_listing *out, struct store_call *call);
 void tree_listing_free(struct tree_listing *l);
+/* Takes out the entries for which drop is true. */
+void tree_listing_drop(struct tree_listing *l, bool (*drop)(void *arg, const struct tree_entry *e), void *arg);
 /* Whether anything is below a folder other than its marker: one request of two keys, after removals that wait below it were sent (their errors are
  * given, too: it is then not empty). */
 int tree_empty(struct vault *v, const char *path, bool *empty, struct store_call *call);
