@@ -187,7 +187,9 @@ static void pass(struct call *c)
 	n = steps_of(c, steps);
 	for (unsigned i = 0; i < n; i++) {
 		judge(c, &steps[i], &s);
-		if (s)
+		if (s && s->state == SET_SEALED)
+			s->acted_ms = clock_mono_ms(); /* beside it: the seal stays as good as it was */
+		else if (s)
 			set_changed(s);
 	}
 	fs_unlock(f);
