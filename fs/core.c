@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { META_THREADS = 32, READ_THREADS = 24, AHEAD_THREADS = 16 };
+enum { GATE_THREADS = 64, META_THREADS = 32, READ_THREADS = 24, AHEAD_THREADS = 16 };
 
 static char *copy_or_null(const char *text)
 {
@@ -59,11 +59,12 @@ static int start_parts(struct fs *f)
 {
 	int rc;
 
+	f->gate_pool = pool_new("fs-gate", GATE_THREADS);
 	f->meta_pool = pool_new("fs-meta", META_THREADS);
 	f->read_pool = pool_new("fs-read", read_threads(f->config.in_hand_bytes));
 	f->ahead_pool = pool_new("fs-ahead", AHEAD_THREADS);
 	f->notify_pool = pool_new("fs-notify", 1);
-	if (!f->meta_pool || !f->read_pool || !f->ahead_pool || !f->notify_pool)
+	if (!f->gate_pool || !f->meta_pool || !f->read_pool || !f->ahead_pool || !f->notify_pool)
 		return ENOMEM;
 	rc = nodes_start(&f->nodes, vault_rules(f->vault), vault_names(f->vault), f->config.tenant ? f->config.tenant : "");
 	tally_on_full(vault_names(f->vault), names_full, f);
@@ -113,6 +114,7 @@ void core_stop(struct fs *f)
 	sets_quit(f);
 	pool_free(f->notify_pool);
 	vault_on_room(f->vault, NULL, NULL);
+	pool_free(f->gate_pool);
 	pool_free(f->ahead_pool);
 	pool_free(f->read_pool);
 	pool_free(f->meta_pool);

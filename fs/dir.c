@@ -14,6 +14,7 @@ struct dir {
 	unsigned listings;         /* under way */
 	bool made;                 /* by this run, and never in doubt since */
 	bool listed;
+	bool thinned;              /* the last listing had more names than were taken over */
 	int64_t listed_ms;         /* clock_mono_ms when the last listing began */
 	struct dir_names *recent;  /* last snapshot, for look-ahead */
 	size_t next, window, loaded; /* look-ahead: position expected next, names ahead, end of what was asked to be loaded */
@@ -109,6 +110,20 @@ enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct di
 size_t dir_count(const struct dir *d)
 {
 	return HASH_COUNT(d->entries) - d->gone;
+}
+
+bool dir_whole(const struct dir *d, int64_t now)
+{
+	return dir_fresh(d, now) && !d->thinned;
+}
+
+size_t dir_matching(const struct dir *d, bool (*match)(const char *pattern, const char *name), const char *pattern)
+{
+	size_t count = 0;
+
+	for (const struct dir_entry *e = d->entries; e; e = e->hh.next)
+		count += !e->gone && match(pattern, e->name);
+	return count;
 }
 
 static void stop_ahead(struct dir *d)
@@ -276,6 +291,7 @@ int dir_merge(struct dir *d, uint64_t stamp, struct tree_listing *listing, int64
 	if (!rc) {
 		drop_unseen(d, stamp, watch);
 		d->listed = true;
+		d->thinned = listing->thinned;
 		d->listed_ms = now;
 	}
 	drop_gone(d);

@@ -50,8 +50,12 @@ enum dir_answer { DIR_THERE, DIR_ABSENT, DIR_ASK };
 enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct dir_entry **out);
 /* True while all names, and emptiness, may be answered from memory. */
 bool dir_fresh(const struct dir *d, int64_t now);
+/* The same, and no name that the store has is hidden here. */
+bool dir_whole(const struct dir *d, int64_t now);
 /* Names that are there (those gone are not counted). */
 size_t dir_count(const struct dir *d);
+/* How many of them match. Looks at each. */
+size_t dir_matching(const struct dir *d, bool (*match)(const char *pattern, const char *name), const char *pattern);
 
 /* A name appeared, or was written anew, by this mount. NULL: no memory. */
 struct dir_entry *dir_put(struct dir *d, const char *name, bool folder, struct node *node);

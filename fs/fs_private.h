@@ -16,7 +16,7 @@ struct settle;
 /* The inside of the mount, for fs/ only.
  *
  * Threads: FUSE workers take requests and do what needs neither network nor waiting; everything else runs on a pool: commits (and what must stay in order with them)
- * on the vault's commit pool, names and attributes on meta_pool, reads on read_pool. One thread retries parked requests (parked.c), one settles
+ * on the vault's commit pool, names and attributes on meta_pool, reads on read_pool, what asks for a backup's seal before a change on gate_pool. One thread retries parked requests (parked.c), one settles
  * attributes (settle.c), and notices to the kernel have a pool of one (notify.h), since the kernel may make it wait for our own answers.
  *
  * Lock order: lock, then a handle's or the vault's own locks. lock is never held over a call that blocks. */
@@ -41,7 +41,7 @@ struct fs {
 	int64_t space_ms;          /* clock_mono_ms of the last answer of the store about its space; 0: none */
 	struct store_space space;
 
-	struct pool *meta_pool, *read_pool, *ahead_pool, *notify_pool;
+	struct pool *gate_pool, *meta_pool, *read_pool, *ahead_pool, *notify_pool;
 	struct parked *parked;
 	struct settle *settle;
 	struct set *sets;          /* backups that this mount touched or looked at: sets.h */

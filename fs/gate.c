@@ -74,6 +74,8 @@ static enum gate_verdict judge(struct call *c, const struct step *step, struct s
 
 /* ---- acting */
 
+#define GATE_AGAIN (-1) /* no errno: a store says EAGAIN too */
+
 static int64_t grace_s(const struct fs *f)
 {
 	return f->config.grace_s ? f->config.grace_s : 72 * 3600;
@@ -101,15 +103,10 @@ static void set_becomes(struct fs *f, struct set *s, enum set_state state)
 /* The lock is held: names of the tenant's folder are asked for anew. */
 static void look_again(struct fs *f, const char *tenant)
 {
-	struct node *folder = f->nodes.root;
-	struct dir_entry *e = NULL;
+	struct dir *names = sets_names(f, tenant);
 
-	if (f->nodes.root_path[0] == '\0') {
-		dir_find(folder->dir, tenant, 0, &e);
-		folder = e ? e->node : NULL;
-	}
-	if (folder && folder->dir)
-		dir_expire(folder->dir);
+	if (names)
+		dir_expire(names);
 }
 
 /* Waits for the archive's seal, without the lock. */
@@ -129,7 +126,7 @@ static int wait_for_seal(struct call *c, struct set *s)
 	return EBUSY;
 }
 
-/* One verdict put into practice, without the lock. EAGAIN: judge again; 0: pass; EEXIST: it is hidden. */
+/* One verdict put into practice, without the lock. GATE_AGAIN: judge again; 0: pass; EEXIST: it is hidden. */
 static int act(struct call *c, struct set *s, const struct step *step, enum gate_verdict verdict)
 {
 	struct fs *f = c->fs;
@@ -145,7 +142,7 @@ static int act(struct call *c, struct set *s, const struct step *step, enum gate
 		return EPERM;
 	case GATE_WAIT:
 		rc = wait_for_seal(c, s);
-		return rc ? rc : EAGAIN;
+		return rc ? rc : GATE_AGAIN;
 	case GATE_KEEP_COPY:
 		rc = trash_copy(f->vault, s->tenant, s->stem, why(step), grace_s(f), &c->store);
 		if (!rc)
@@ -171,7 +168,7 @@ static int act(struct call *c, struct set *s, const struct step *step, enum gate
 	if (verdict == GATE_TRASH)
 		look_again(f, s->tenant);
 	fs_unlock(f);
-	return EAGAIN;
+	return GATE_AGAIN;
 }
 
 /* ---- the way through */
@@ -208,34 +205,55 @@ static void stopped(struct call *c, int rc)
 		reply_error(c, ESTALE);
 }
 
-/* On a pool: asks, acts and judges again until it passes or is stopped. */
-static void gate_run(struct call *c)
+/* Content that waits to be written may wait for as long as it may later, on its way to the store. */
+static bool tries_again(const struct call *c, int rc, int64_t since)
+{
+	const struct vault_config *v = vault_settings(c->fs->vault);
+	bool content = c->gate == GATE_MAKE || c->gate == GATE_WRITE || c->gate == GATE_REPLACE;
+
+	if (!content || !vault_may_pass(rc) || atomic_load(&c->cancelled) || clock_mono_ms() - since + v->meta_timeout_ms > v->data_timeout_ms)
+		return false;
+	clock_sleep_ms(250);
+	return true;
+}
+
+/* One step: asks, acts and judges again until it passes (0) or is stopped. */
+static int gate_step(struct call *c, const struct step *step)
 {
 	enum { ROUNDS = 8 };
 	struct fs *f = c->fs;
-	struct step steps[2];
-	int rc = 0;
+	int64_t since = clock_mono_ms();
+	unsigned round = 0;
+	int rc;
 
-	for (unsigned i = 0, n = 1, round = 0; i < n && !rc; i += rc == 0, round++) {
+	do {
 		enum gate_verdict verdict = GATE_PASS;
 		struct set *s = NULL;
 
-		fs_lock(f);
-		n = steps_of(c, steps);
-		fs_unlock(f);
-		if (i >= n)
-			break;
-		rc = sets_look(f, steps[i].path, &c->store);
+		rc = sets_look(f, step->path, &c->store);
 		if (rc)
-			break;
+			continue;
 		fs_lock(f);
-		verdict = judge(c, &steps[i], &s);
+		verdict = judge(c, step, &s);
 		fs_unlock(f);
-		rc = s ? act(c, s, &steps[i], verdict) : 0;
-		if (rc == EAGAIN && round < ROUNDS) {
-			i--;
-			rc = 0;
-		}
+		rc = s ? act(c, s, step, verdict) : 0;
+	} while (rc == GATE_AGAIN ? round++ < ROUNDS : tries_again(c, rc, since));
+	return rc == GATE_AGAIN ? EIO : rc;
+}
+
+/* On a pool. */
+static void gate_run(struct call *c)
+{
+	struct step steps[2];
+	unsigned n = 1;
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && !rc; i++) {
+		fs_lock(c->fs);
+		n = steps_of(c, steps); /* the first step may have changed what the second is */
+		fs_unlock(c->fs);
+		if (i < n)
+			rc = gate_step(c, &steps[i]);
 	}
 	if (rc)
 		stopped(c, rc);
@@ -248,7 +266,7 @@ static void gate(struct call *c, enum gate_kind kind, void (*next)(struct call *
 {
 	struct fs *f = c->fs;
 	struct step steps[2];
-	bool at_once = true;
+	bool at_once = true, makes = kind == GATE_MAKE || kind == GATE_WRITE;
 	unsigned n;
 
 	c->gate = kind;
@@ -262,13 +280,13 @@ static void gate(struct call *c, enum gate_kind kind, void (*next)(struct call *
 	for (unsigned i = 0; i < n; i++) {
 		struct set *s;
 
-		at_once &= judge(c, &steps[i], &s) == GATE_PASS && (!s || set_known(s));
+		at_once &= judge(c, &steps[i], &s) == GATE_PASS && (!s || set_known(s) || (makes && sets_new(f, s)));
 	}
 	fs_unlock(f);
 	if (at_once)
 		pass(c);
 	else
-		call_run(c, f->meta_pool, gate_run);
+		call_run(c, f->gate_pool, gate_run);
 }
 
 void gate_make(struct call *c, void (*next)(struct call *c))
@@ -319,7 +337,7 @@ static void gate_read(struct call *c, void (*next)(struct call *c))
 	ask = s && !set_known(s);
 	fs_unlock(f);
 	if (ask)
-		call_run(c, f->meta_pool, read_run);
+		call_run(c, f->gate_pool, read_run);
 	else
 		next(c);
 }

@@ -170,6 +170,37 @@ bool set_known(const struct set *s)
 	return in_hand(s) || (s->looked_ms && clock_mono_ms() - s->looked_ms < LOAD_FRESH_MS);
 }
 
+struct dir *sets_names(struct fs *f, const char *tenant)
+{
+	struct node *folder = f->nodes.root;
+	struct dir_entry *e = NULL;
+
+	if (f->nodes.root_path[0] == '\0') {
+		if (folder->dir)
+			dir_find(folder->dir, tenant, 0, &e);
+		folder = e ? e->node : NULL;
+	}
+	return folder ? folder->dir : NULL;
+}
+
+#define NAMES_MOST 1000 /* that are looked through for one answer */
+
+bool sets_new(struct fs *f, struct set *s)
+{
+	int64_t now = clock_mono_ms();
+	const struct dir *names;
+
+	if (s->state != SET_PLAIN)
+		return false;
+	if (s->touched && now - s->acted_ms < LOAD_FRESH_MS)
+		return true;
+	names = s->looked_ms ? NULL : sets_names(f, s->tenant);
+	if (!names || !dir_whole(names, now) || dir_count(names) > NAMES_MOST || dir_matching(names, stem_has, s->stem))
+		return false;
+	s->looked_ms = now;
+	return true;
+}
+
 /* Without the lock. *state and, where it is sealed, *seal. */
 static int ask_store(struct fs *f, const char *tenant, const char *stem, enum set_state *state, struct seal *seal, struct store_call *call)
 {

@@ -43,6 +43,12 @@ void sets_stop(struct fs *f); /* frees */
 struct set *sets_of(struct fs *f, const char *path, const char **top);
 /* Whether what it is need not be asked for. */
 bool set_known(const struct set *s);
+/* The lock is held. Whether something may be made in a set that is not known, from memory alone: it is known to have no seal by this mount's work of the last minute, or
+ * the tenant's folder was listed and has no name of it. A folder in which a file is being made is closed to everybody meanwhile (the kernel holds its lock), so
+ * that a request on the way would stop every ls in it. */
+bool sets_new(struct fs *f, struct set *s);
+/* The lock is held. What is remembered of a tenant's folder; NULL: nothing. */
+struct dir *sets_names(struct fs *f, const char *tenant);
 /* Whether the seal lists that direct child. */
 bool set_lists(const struct set *s, const char *top);
 /* Whether an archive of it is being written or waits for its seal. */

@@ -167,13 +167,7 @@ void sets_opened(struct fs *f, struct node *node)
 /* The lock is held. Is that direct child the only one of its set, as far as this mount knows? */
 static bool alone(struct node *folder, const struct set *s)
 {
-	struct dir_names *names = dir_snapshot(folder->dir);
-	size_t count = 0;
-
-	for (size_t i = 0; names && i < names->count; i++)
-		count += stem_has(s->stem, names->names[i].name);
-	dir_names_unref(names);
-	return count == 1;
+	return dir_matching(folder->dir, stem_has, s->stem) == 1;
 }
 
 /* The lock is held. Does the close of that node complete its set? A lone file without a time in its name is no backup by itself: it never counts. */

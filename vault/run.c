@@ -372,11 +372,6 @@ static int await(struct run *r, const struct wish *wish)
 	return done ? 0 : rc;
 }
 
-static bool may_pass(int rc)
-{
-	return rc == ETIMEDOUT || rc == EHOSTUNREACH || rc == EAGAIN || rc == EREMOTEIO;
-}
-
 /* Content has a longer deadline than one try: it is tried again while another try ends within it. */
 static int await_long(struct run *r, struct wish wish, bool fence)
 {
@@ -392,7 +387,7 @@ static int await_long(struct run *r, struct wish wish, bool fence)
 
 		if (state_of(r) == RUN_LOST)
 			return EIO;
-		if (!may_pass(rc) || clock_mono_ms() - since + config->meta_timeout_ms > config->data_timeout_ms)
+		if (!vault_may_pass(rc) || clock_mono_ms() - since + config->meta_timeout_ms > config->data_timeout_ms)
 			return rc;
 		if (clock_mono_ms() - tried < AGAIN_MS)
 			clock_sleep_ms(AGAIN_MS);

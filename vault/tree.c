@@ -50,6 +50,7 @@ void tree_listing_drop(struct tree_listing *l, bool (*drop)(void *arg, const str
 		else
 			l->entries[kept++] = l->entries[i];
 	}
+	l->thinned |= kept < l->count;
 	l->count = kept;
 }
 

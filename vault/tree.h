@@ -20,6 +20,7 @@ struct tree_listing {
 	size_t count;
 	bool marker;                /* the folder has its marker (or is the root) */
 	bool exists;                /* marker, or at least one entry */
+	bool thinned;               /* tree_listing_drop took some out */
 	char marker_etag[STORE_ETAG_MAX];
 	struct tally *tally;        /* where it is counted; the entries' memory and TREE_LATER each */
 	size_t counted;             /* bytes */

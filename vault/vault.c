@@ -382,6 +382,11 @@ const struct vault_config *vault_settings(struct vault *v)
 	return &v->config;
 }
 
+bool vault_may_pass(int rc)
+{
+	return rc == ETIMEDOUT || rc == EHOSTUNREACH || rc == EAGAIN || rc == EREMOTEIO;
+}
+
 struct pool *vault_commit_pool(struct vault *v)
 {
 	return v->commit_pool;

@@ -63,6 +63,9 @@ struct pool *vault_commit_pool(struct vault *v); /* jobs that may wait for a who
 struct pool *vault_upload_pool(struct vault *v); /* jobs that wait for one request at most */
 const uint8_t *vault_writer_id(struct vault *v); /* 16 bytes, drawn at open */
 
+/* Whether a request that failed so may be good when it is sent again later: for those who wait as long as content may (data_timeout_ms). */
+bool vault_may_pass(int rc);
+
 /* The clock of progress: data deadlines run from the last acknowledged byte of the whole mount, so that a healthy long close never
  * times out. */
 void vault_progress(struct vault *v);
