@@ -59,7 +59,7 @@ void attrs_touch_folder(struct node *folder)
 static void get_loaded(struct call *c)
 {
 	struct fs *f = c->fs;
-	int rc = load_node(f, c->node, &c->store);
+	int rc = load_look(f, c->node, &c->store);
 
 	call_leave(f, c->node);
 	if (rc)
@@ -74,7 +74,7 @@ void attrs_get(struct call *c)
 	bool known, stale;
 
 	fs_lock(f);
-	known = c->node->known;
+	known = load_looked(c->node);
 	stale = c->node->stale;
 	fs_unlock(f);
 	if (stale)
@@ -173,7 +173,7 @@ void attrs_set(struct call *c)
 	bool known;
 
 	fs_lock(f);
-	known = c->node->known;
+	known = c->node->known && !c->node->by_seal_ms;
 	fs_unlock(f);
 	if (c->node->special)
 		reply_refused(c, EPERM);

@@ -123,7 +123,7 @@ static int may_open(struct fs *f, struct node *node, bool confirmed)
 {
 	if (node->stale)
 		return ESTALE;
-	if (!node->known)
+	if (!node->known || (node->by_seal_ms && node->type != ENTRY_FOLDER))
 		return EBUSY;
 	if (node->type == ENTRY_FOLDER)
 		return EISDIR;

@@ -45,6 +45,7 @@ struct fs {
 	struct parked *parked;
 	struct settle *settle;
 	struct set *sets;          /* backups that this mount touched or looked at: sets.h */
+	struct shelf *shelves;     /* what records tenants have: shelf.h */
 	pthread_t sets_thread;     /* seals what is quiet */
 	pthread_cond_t sets_wake;
 	bool sets_running, sets_end;

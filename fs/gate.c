@@ -8,6 +8,7 @@
 #include "fs/names.h"
 #include "fs/reply.h"
 #include "fs/sets.h"
+#include "fs/shelf.h"
 #include "vault/sealer.h"
 #include "vault/tombstone.h"
 
@@ -97,6 +98,7 @@ static void set_becomes(struct fs *f, struct set *s, enum set_state state)
 	s->looked_ms = clock_mono_ms();
 	set_changed(s);
 	s->touched = state != SET_DELETED;
+	shelf_expire(f, s->tenant);
 	pthread_cond_broadcast(&f->changed);
 }
 
@@ -230,13 +232,20 @@ static int gate_step(struct call *c, const struct step *step)
 		enum gate_verdict verdict = GATE_PASS;
 		struct set *s = NULL;
 
-		rc = sets_look(f, step->path, &c->store);
+		rc = sets_look(f, step->path, false, &c->store);
 		if (rc)
 			continue;
 		fs_lock(f);
 		verdict = judge(c, step, &s);
+		if (s)
+			s->pins++;
 		fs_unlock(f);
-		rc = s ? act(c, s, step, verdict) : 0;
+		if (!s)
+			return 0;
+		rc = act(c, s, step, verdict);
+		fs_lock(f);
+		s->pins--;
+		fs_unlock(f);
 	} while (rc == GATE_AGAIN ? round++ < ROUNDS : tries_again(c, rc, since));
 	return rc == GATE_AGAIN ? EIO : rc;
 }
@@ -314,7 +323,7 @@ static void read_run(struct call *c)
 	rc = node_path(&c->fs->nodes, c->node, step.path);
 	fs_unlock(c->fs);
 	if (!rc)
-		rc = sets_look(c->fs, step.path, &c->store);
+		rc = sets_look(c->fs, step.path, false, &c->store);
 	if (rc && rc != ESTALE)
 		log_path(LOG_WARN, "seal", step.path, "its seal cannot be read, so it is not compared with it: %s", strerror(rc));
 	c->gated(c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/load.h"
 #include "fs/reply.h"
+#include "fs/sets.h"
 #include "vault/record.h"
 #include "vault/stem.h"
 #include "base/clock.h"
@@ -34,6 +35,7 @@ void load_take(struct fs *f, struct node *node, struct object *object)
 {
 	object_unref(node->object);
 	node->object = object;
+	node->by_seal_ms = 0;
 	node->trouble = 0;
 	node->foreign = object_foreign(object);
 	if (node->foreign) {
@@ -53,6 +55,7 @@ void load_take(struct fs *f, struct node *node, struct object *object)
 static void in_trouble(struct fs *f, struct node *node, int trouble)
 {
 	load_defaults(f, node);
+	node->by_seal_ms = 0;
 	node->attrs.mode = 0;
 	node->trouble = trouble;
 }
@@ -118,6 +121,7 @@ static int load_folder(struct fs *f, struct node *node, const char *path, struct
 	if (rc || object_foreign(o)) { /* no marker, or one that says nothing: the folder is there all the same */
 		object_unref(o);
 		load_defaults(f, node);
+		node->by_seal_ms = 0;
 	} else {
 		load_take(f, node, o);
 		node->type = ENTRY_FOLDER;
@@ -147,6 +151,10 @@ static int load_file(struct fs *f, struct node *node, const char *path, const ch
 
 	bool shown = !rc || rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT;
 
+	if (rc == ENOENT && node->by_seal_ms) {
+		log_path(LOG_ERROR, "seal", path, "the seal of its backup lists it, and it is not there; run pishopctl verify");
+		return EIO;
+	}
 	if (rc == ENOENT)
 		gone(f, node);
 	if (!shown)
@@ -168,7 +176,7 @@ int load_node(struct fs *f, struct node *node, struct store_call *call)
 	int rc;
 
 	fs_lock(f);
-	known = node->known;
+	known = node->known && !node->by_seal_ms;
 	fs_unlock(f);
 	if (known)
 		return 0;
@@ -176,6 +184,97 @@ int load_node(struct fs *f, struct node *node, struct store_call *call)
 	if (rc)
 		return rc;
 	return node->type == ENTRY_FOLDER ? load_folder(f, node, path, call) : load_file(f, node, path, key, length, call);
+}
+
+/* ---- by the seal */
+
+/* The lock is held. A folder without a marker is there because something is below it. */
+static bool holds_more(const struct seal *seal, const char *top)
+{
+	size_t len = strlen(top), from;
+	char below[PATH_CAP];
+
+	if (len + 2 > sizeof(below))
+		return false;
+	snprintf(below, sizeof(below), "%s/", top);
+	from = seal_before(seal, below);
+	return from < seal->count && strncmp(seal->entries[from].path, below, len + 1) == 0;
+}
+
+/* The lock is held. Takes the attributes of a node over: false: it is not what the seal lists, so the store is asked. */
+static bool take_sealed(struct fs *f, struct node *node, const struct seal *seal, const char *top)
+{
+	const struct seal_entry *e = seal_find(seal, top);
+	bool folder = node->type == ENTRY_FOLDER;
+	struct dir_entry *listed = NULL;
+
+	if (node->parent && node->parent->dir)
+		dir_find(node->parent->dir, node->name, 0, &listed);
+	if (e ? (e->type == ENTRY_FOLDER) != folder || (!folder && listed && listed->size != e->size) : !folder || !holds_more(seal, top))
+		return false;
+	node->by_seal_ms = clock_mono_ms();
+	if (!e) {
+		load_defaults(f, node);
+		return true;
+	}
+	node->attrs = (struct trailer){ .type = e->type, .mode = e->mode, .uid = e->uid, .gid = e->gid, .mtime = e->mtime, .size = e->size, .state = e->state };
+	node->type = e->type;
+	node->size = e->size;
+	node->atime = node->changed = node->attrs.mtime;
+	node->known = true;
+	return true;
+}
+
+/* Whether the seal of its backup gave what is asked for. */
+static bool by_seal(struct fs *f, struct node *node, struct store_call *call)
+{
+	const struct seal *seal;
+	char path[PATH_CAP];
+	const char *top;
+	bool taken;
+	int rc;
+
+	fs_lock(f);
+	rc = node->object || node->content || node->foreign || node->trouble ? EINVAL : node_path(&f->nodes, node, path);
+	fs_unlock(f);
+	if (rc || sets_look(f, path, true, call))
+		return false;
+	fs_lock(f);
+	seal = sets_seal(f, path, &top);
+	taken = seal && take_sealed(f, node, seal, top);
+	fs_unlock(f);
+	return taken;
+}
+
+bool load_looked(const struct node *node)
+{
+	return node->known && (!node->by_seal_ms || clock_mono_ms() - node->by_seal_ms < LOAD_FRESH_MS);
+}
+
+int load_look(struct fs *f, struct node *node, struct store_call *call)
+{
+	bool known;
+
+	fs_lock(f);
+	known = load_looked(node);
+	fs_unlock(f);
+	return known || by_seal(f, node, call) ? 0 : load_node(f, node, call);
+}
+
+/* The names of a folder in a sealed backup. False: the store has to be asked. */
+static bool names_by_seal(struct fs *f, const char *path, struct tree_listing *listing)
+{
+	const struct seal *seal;
+	const char *top;
+	bool found;
+
+	fs_lock(f);
+	seal = strchr(path, '/') ? sets_seal(f, path, &top) : NULL;
+	found = seal && tree_list_sealed(f->vault, seal, top, listing) == 0 && listing->exists;
+	fs_unlock(f);
+	if (!found)
+		tree_listing_free(listing);
+	return found;
 }
 
 /* ---- names */
@@ -188,6 +287,8 @@ static bool same(const struct node *node, const struct tree_entry *listed)
 		return false;
 	if (node->type == ENTRY_FOLDER || node->content || !node->known)
 		return true; /* what is open finds out when it commits */
+	if (node->by_seal_ms || !listed->etag)
+		return node->size == listed->size; /* the seal is asked again, or was; opening compares more */
 	if (!node->object)
 		return false;
 	object_place(node->object, &place);
@@ -207,7 +308,7 @@ static void lost(void *arg, struct node *node)
 static int merge(struct fs *f, struct node *folder, uint64_t stamp, struct tree_listing *listing, int64_t began)
 {
 	const struct dir_watch watch = { same, keep, lost, f };
-	bool implied = folder->known && !folder->object;
+	bool implied = folder->known && !folder->object && !folder->by_seal_ms;
 	int rc = dir_merge(folder->dir, stamp, listing, began, &watch);
 
 	if (rc)
@@ -260,7 +361,7 @@ int load_names(struct fs *f, struct node *folder, struct store_call *call)
 	stamp = dir_list_begin(folder->dir);
 	fs_unlock(f);
 
-	rc = tree_list(f->vault, path, &listing, call);
+	rc = names_by_seal(f, path, &listing) ? 0 : tree_list(f->vault, path, &listing, call);
 	if (!rc)
 		rc = hide_deleted(f, path, &listing, call);
 
@@ -306,7 +407,7 @@ static void ahead_run(struct call *c)
 {
 	struct fs *f = c->fs;
 
-	load_node(f, c->node, &c->store); /* its error is told to whoever asks for the name */
+	load_look(f, c->node, &c->store); /* its error is told to whoever asks for the name */
 	call_leave(f, c->node);
 	call_free(c);
 }

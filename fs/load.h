@@ -11,7 +11,12 @@
 /* Makes the node's attributes known. 0, also for objects that cannot be opened (node->trouble says why; they are shown by what the listing said);
  * ENOENT: the name vanished behind the mount; ESTALE: the node has no name any more; or a store errno: nothing is known then. */
 int load_node(struct fs *f, struct node *node, struct store_call *call);
-/* Makes the folder's names known. 0; ENOENT: the folder vanished; ESTALE; or a store errno. */
+/* The same for attributes alone: a file or folder of a sealed backup has them from its seal, and its object is not loaded (node->by_seal_ms): whoever needs that calls
+ * load_node. EIO also where the seal lists what is not there. */
+int load_look(struct fs *f, struct node *node, struct store_call *call);
+/* The lock is held; NOW. Whether load_look has nothing to do. */
+bool load_looked(const struct node *node);
+/* Makes the folder's names known. Of a folder in a sealed backup they are those of its seal. 0; ENOENT: the folder vanished; ESTALE; or a store errno. */
 int load_names(struct fs *f, struct node *folder, struct store_call *call);
 /* Asks the store whether the node's object still stands there, unless that was seen within a minute. 0; ESTALE: no, and the node is stale now. */
 int load_confirm(struct fs *f, struct node *node, struct store_call *call);

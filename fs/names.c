@@ -56,7 +56,7 @@ void names_ask(struct call *c, struct node *folder, void (*again)(struct call *c
 static void lookup_load(struct call *c)
 {
 	struct fs *f = c->fs;
-	int rc = load_node(f, c->other, &c->store);
+	int rc = load_look(f, c->other, &c->store);
 
 	call_leave(f, c->other);
 	if (rc == ENOENT)
@@ -82,7 +82,7 @@ void names_lookup(struct call *c)
 	found = names_find(f, c->node, c->name, c->listed, &node);
 	if (found == NAME_FOUND) {
 		c->other = node_pin(node);
-		known = node->known;
+		known = load_looked(node);
 	}
 	fs_unlock(f);
 	if (found == NAME_ASK) {

@@ -36,6 +36,7 @@ struct node {
 	struct content *content; /* open for writing, or failed: file.h */
 	unsigned write_handles;
 	bool known;             /* attrs and size are valid */
+	int64_t by_seal_ms;     /* clock_mono_ms when they were taken from the seal of its backup, and the object is not loaded; 0: they were not */
 	bool foreign;           /* not written by this program */
 	int trouble;            /* why the object cannot be opened (EBADMSG, ENOKEY, EPROTONOSUPPORT); 0: it can */
 	struct trailer attrs;   /* mode, owner, mtime as applications see them; state as committed */

@@ -7,16 +7,46 @@
 
 #include <errno.h>
 
-static void drop_seal(struct set *s);
+#define SETS_IDLE 1024u /* that are remembered although nothing is to be done with them */
+
+static void drop_seal(struct fs *f, struct set *s);
+
+static void set_free(struct fs *f, struct set *s)
+{
+	HASH_DEL(f->sets, s);
+	drop_seal(f, s);
+	for (unsigned i = 0; i < s->top_count; i++)
+		free(s->tops[i]);
+	free(s->key);
+	free(s);
+}
 
 void sets_stop(struct fs *f)
 {
 	struct set *s, *next;
 
+	HASH_ITER(hh, f->sets, s, next)
+		set_free(f, s);
+	shelves_free(f);
+}
+
+/* Nothing points to it, and the store knows all of it. */
+static bool is_idle(const struct set *s)
+{
+	return !s->pins && !s->asking && !s->sealing && !s->writers && !s->due && !s->touched;
+}
+
+static void forget_oldest(struct fs *f)
+{
+	enum { LOOK_AT = 16 };
+	struct set *s, *next;
+	unsigned looked = 0;
+
 	HASH_ITER(hh, f->sets, s, next) {
-		HASH_DEL(f->sets, s);
-		drop_seal(s);
-		free(s);
+		if (HASH_COUNT(f->sets) <= SETS_IDLE || looked++ == LOOK_AT)
+			return;
+		if (is_idle(s))
+			set_free(f, s);
 	}
 }
 
@@ -37,6 +67,24 @@ static void first_name(const char *top, char out[STEM_CAP])
 	snprintf(out, STEM_CAP, "%.*s", (int)strcspn(top, "/"), top);
 }
 
+static struct set *set_new(const char *tenant, const char *stem)
+{
+	size_t first = strlen(tenant) + 1 + strlen(stem) + 1, size = first + strlen(tenant) + 1;
+	struct set *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->key = malloc(size);
+	if (!s || !s->key) {
+		free(s);
+		return NULL;
+	}
+	snprintf(s->key, first, "%s/%s", tenant, stem);
+	s->stem = s->key + strlen(tenant) + 1;
+	s->tenant = memcpy(s->key + first, tenant, size - first);
+	s->acted_ms = clock_mono_ms();
+	return s;
+}
+
 struct set *sets_of(struct fs *f, const char *path, const char **top)
 {
 	char tenant[PATH_CAP], name[STEM_CAP], key[PATH_CAP + STEM_CAP];
@@ -49,18 +97,16 @@ struct set *sets_of(struct fs *f, const char *path, const char **top)
 	stem_of(name, &stem);
 	snprintf(key, sizeof(key), "%s/%s", tenant, stem.text);
 	HASH_FIND_STR(f->sets, key, s);
-	if (s)
-		return s;
-	s = calloc(1, sizeof(*s));
-	if (!s || copy_text(s->key, sizeof(s->key), key)) {
-		free(s);
-		return NULL;
+	if (s) {
+		HASH_DEL(f->sets, s); /* to the end: the last used */
+	} else {
+		forget_oldest(f);
+		s = set_new(tenant, stem.text);
+		if (!s)
+			return NULL;
+		s->timed = stem.timed;
 	}
-	copy_text(s->tenant, sizeof(s->tenant), tenant);
-	copy_text(s->stem, sizeof(s->stem), stem.text);
-	s->timed = stem.timed;
-	s->acted_ms = clock_mono_ms();
-	HASH_ADD_STR(f->sets, key, s);
+	HASH_ADD_KEYPTR(hh, f->sets, s->key, strlen(s->key), s);
 	return s;
 }
 
@@ -89,43 +135,86 @@ void set_changed(struct set *s)
 
 /* ---- what the store says of a set */
 
-#define SEAL_ENTRIES_MOST 50000 /* of a seal that is kept for reads */
+#define SEAL_ENTRIES_MOST 50000u /* of a seal that is kept */
 
-static void drop_seal(struct set *s)
+static void drop_seal(struct fs *f, struct set *s)
 {
 	seal_free(s->seal);
 	free(s->seal);
 	s->seal = NULL;
+	tally_sub(vault_names(f->vault), s->seal_bytes);
+	s->seal_bytes = 0;
+}
+
+static void add_top(struct set *s, const char *name)
+{
+	char *copy = s->top_count < ARRAY_LEN(s->tops) ? strdup(name) : NULL;
+
+	if (copy)
+		s->tops[s->top_count++] = copy;
+	else
+		s->more_tops = true;
 }
 
 static void take_tops(struct set *s, const struct seal *seal)
 {
-	s->top_count = 0;
+	while (s->top_count)
+		free(s->tops[--s->top_count]);
 	s->more_tops = false;
-	for (size_t i = 0; i < seal->count; i++) {
+	for (size_t i = 0; i < seal->count && !s->more_tops; i++) {
 		char name[STEM_CAP];
 
 		first_name(seal->entries[i].path, name);
-		if (s->top_count && strcmp(s->tops[s->top_count - 1], name) == 0)
-			continue; /* entries come in order */
-		if (s->top_count == ARRAY_LEN(s->tops)) {
-			s->more_tops = true;
-			return;
-		}
-		copy_text(s->tops[s->top_count++], STEM_CAP, name);
+		if (!set_lists(s, name))
+			add_top(s, name);
 	}
 }
 
-void set_take_seal(struct set *s, struct seal *seal)
+static size_t seal_bytes(const struct seal *seal)
 {
+	size_t bytes = sizeof(*seal) + seal->count * sizeof(seal->entries[0]);
+
+	for (size_t i = 0; i < seal->count; i++)
+		bytes += tally_block(strlen(seal->entries[i].path) + 1);
+	return bytes;
+}
+
+/* Room for a seal: those of sets that were not used for longest go first. */
+static bool count_seal(struct fs *f, size_t bytes)
+{
+	struct set *s, *next;
+
+	if (tally_try(vault_names(f->vault), bytes) == 0)
+		return true;
+	HASH_ITER(hh, f->sets, s, next) {
+		if (!s->seal)
+			continue;
+		drop_seal(f, s);
+		if (tally_try(vault_names(f->vault), bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
+void set_take_seal(struct fs *f, struct set *s, struct seal *seal, const char *etag)
+{
+	size_t bytes = seal_bytes(seal);
+
 	take_tops(s, seal);
 	s->by_file = seal->source == SEAL_ARCHIVE || seal->source == SEAL_SINGLE;
-	drop_seal(s);
-	if (!seal->count || seal->count > SEAL_ENTRIES_MOST)
+	copy_text(s->seal_etag, sizeof(s->seal_etag), etag);
+	drop_seal(f, s);
+	s->seal_large = seal->count > SEAL_ENTRIES_MOST || (seal->count && !count_seal(f, bytes));
+	if (s->seal_large)
+		log_path(LOG_INFO, "seal", s->key, "its seal of %zu entries is not kept in memory: what is read of it is not compared with it", seal->count);
+	if (!seal->count || s->seal_large)
 		return;
+	s->seal_bytes = bytes;
 	s->seal = malloc(sizeof(*s->seal));
-	if (!s->seal)
-		return; /* then nothing is compared, as without a seal */
+	if (!s->seal) {
+		drop_seal(f, s);
+		return;
+	}
 	*s->seal = *seal;
 	*seal = (struct seal){ 0 };
 }
@@ -152,6 +241,7 @@ int sets_check(struct fs *f, struct node *node)
 	if (clock_mono_ms() - s->looked_ms > LOOKED_JUST_NOW_MS) {
 		s->own = false;
 		s->looked_ms = 0;
+		shelf_expire(f, s->tenant);
 		return ESTALE;
 	}
 	log_path(LOG_ERROR, "seal", path, e ? "it is not what the seal of its backup lists: replaced, or an older version; run pishopctl verify"
@@ -159,15 +249,23 @@ int sets_check(struct fs *f, struct node *node)
 	return EIO;
 }
 
-/* What it is was decided here, and is being changed here: the store would tell an older state. */
-static bool in_hand(const struct set *s)
+bool set_in_hand(const struct set *s)
 {
 	return s->own && (s->writers || s->sealing || s->due || s->touched);
 }
 
 bool set_known(const struct set *s)
 {
-	return in_hand(s) || (s->looked_ms && clock_mono_ms() - s->looked_ms < LOAD_FRESH_MS);
+	bool there = s->state != SET_SEALED || s->seal || s->seal_large;
+
+	return set_in_hand(s) || (there && s->looked_ms && clock_mono_ms() - s->looked_ms < LOAD_FRESH_MS);
+}
+
+const struct seal *sets_seal(struct fs *f, const char *path, const char **top)
+{
+	const struct set *s = sets_of(f, path, top);
+
+	return s && s->state == SET_SEALED && !s->touched && set_known(s) ? s->seal : NULL;
 }
 
 struct dir *sets_names(struct fs *f, const char *tenant)
@@ -201,65 +299,3 @@ bool sets_new(struct fs *f, struct set *s)
 	return true;
 }
 
-/* Without the lock. *state and, where it is sealed, *seal. */
-static int ask_store(struct fs *f, const char *tenant, const char *stem, enum set_state *state, struct seal *seal, struct store_call *call)
-{
-	AUTO(tombstone_free) struct tombstone tomb = { 0 };
-	AUTO_FREE char *text = NULL;
-	struct record_id id;
-	char key[PATH_CAP];
-	size_t len;
-	bool whole;
-	int rc = tombstone_read(f->vault, tenant, stem, &tomb, call);
-
-	*state = rc == EACCES ? SET_PLAIN : SET_DELETED; /* who may not list is told 403 of what is not there: as before there were seals */
-	if (rc == EACCES)
-		log_path(LOG_DEBUG, "seal", stem, "whether it is sealed or deleted may not be looked at");
-	if (rc != ENOENT)
-		return rc == EACCES ? 0 : rc;
-	*state = SET_PLAIN;
-	rc = seal_read(f->vault, tenant, stem, seal, &id, call);
-	if (rc)
-		return rc == ENOENT || rc == EBADMSG || rc == ENOKEY || rc == EACCES ? 0 : rc; /* what is no seal protects nothing */
-	*state = SET_SEALED;
-	rc = path_record_key(vault_rules(f->vault), key, tenant, "reopen", stem);
-	if (!rc)
-		rc = record_peek(f->vault, key, &text, &len, &whole, NULL, call);
-	if (rc == 0)
-		*state = SET_REOPENED;
-	return rc == ENOENT ? 0 : rc;
-}
-
-int sets_look(struct fs *f, const char *path, struct store_call *call)
-{
-	AUTO(seal_free) struct seal seal = { 0 };
-	char tenant[PATH_CAP], stem[STEM_CAP];
-	enum set_state state;
-	const char *top;
-	struct set *s;
-	bool known;
-	int rc;
-
-	fs_lock(f);
-	s = sets_of(f, path, &top);
-	known = !s || set_known(s);
-	if (s) {
-		copy_text(tenant, sizeof(tenant), s->tenant);
-		copy_text(stem, sizeof(stem), s->stem);
-	}
-	fs_unlock(f);
-	if (known)
-		return 0;
-	rc = ask_store(f, tenant, stem, &state, &seal, call);
-	if (rc)
-		return rc;
-	fs_lock(f);
-	if (!in_hand(s)) {
-		s->own = false;
-		s->state = state;
-		s->looked_ms = clock_mono_ms();
-		set_take_seal(s, &seal);
-	}
-	fs_unlock(f);
-	return 0;
-}

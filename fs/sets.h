@@ -6,25 +6,29 @@
 #include "vault/seal.h"
 
 /* The backups that this mount touches: which are sealed, which wait for their seal, and the work that seals them. A set is known by tenant and stem; it is made when
- * something in it is first changed or looked at, and stays until the mount ends. Everything is guarded by the file system's lock, but for what says BLOCKS.
+ * something in it is first changed or looked at; those that nothing is to be done with are forgotten, the longest unused first. Everything is guarded by the file system's lock, but for what says BLOCKS.
  *
  * When a set is sealed by itself (design §7):
  *   at the last release of an archive, or of a file that is its only member and has a time in its name
  *   at drain, and 15 minutes after the last operation, where it holds its completeness mark, or an archive, or was sealed before */
 struct set {
-	UT_hash_handle hh;        /* by key */
-	char key[PATH_CAP];       /* "tenant/stem" */
-	char tenant[PATH_CAP];
-	char stem[STEM_CAP];
+	UT_hash_handle hh;        /* by key; in order of last use */
+	char *key;                /* "tenant/stem"; the next two are of the same block */
+	const char *tenant, *stem;
 	bool timed;               /* the stem has a time */
 	enum set_state state;
 	int64_t looked_ms;        /* when the store was last asked what it is; 0: never */
 	bool own;                 /* the state is this mount's doing */
-	char tops[8][STEM_CAP];   /* direct children that the seal lists */
+	char *tops[8];            /* direct children that the seal lists */
 	unsigned top_count;
 	bool more_tops;           /* there are more: every name counts as listed */
-	struct seal *seal;        /* while it is sealed, and not too long: what reads are compared with */
+	struct seal *seal;        /* while it is sealed: what reads are compared with, and attributes are taken from. NULL: there was no room, or seal_large */
+	size_t seal_bytes;        /* counted for it */
+	bool seal_large;          /* more entries than are kept */
+	char seal_etag[STORE_ETAG_MAX]; /* of the seal's record; "" not known */
 	bool by_file;             /* its seal was made when an archive, or its only file, was closed: no mark is asked for */
+	unsigned pins;            /* who uses it without the lock; so do sealing and writers */
+	bool asking;              /* somebody asks the store what it is */
 
 	bool touched;             /* changed by this mount since it was last sealed */
 	unsigned writers;         /* files of it that are open for writing, or being finished */
@@ -67,7 +71,10 @@ void sets_moved(struct fs *f, struct node *node);
  * EIO: no (logged). */
 int sets_check(struct fs *f, struct node *node);
 
-/* BLOCKS. Asks the store what the set is, unless that is known: 0 or a store errno. */
-int sets_look(struct fs *f, const char *path, struct store_call *call);
+/* BLOCKS. Asks the store what the set is, unless that is known: 0 or a store errno. shelf: by what the tenant's records are, which are listed if need be: for who looks at
+ * many; else that is taken only where it is at hand. */
+int sets_look(struct fs *f, const char *path, bool shelf, struct store_call *call);
+/* The lock is held. The seal of a path of the vault, where its set is known to be sealed, and nothing of it is being changed; NULL: it is not, or is not in memory. */
+const struct seal *sets_seal(struct fs *f, const char *path, const char **top);
 /* BLOCKS. Seals what can be sealed, until deadline: for drain. Returns how many sets that should have been sealed were not (each is logged). */
 unsigned sets_seal_all(struct fs *f, int64_t deadline);

@@ -73,7 +73,7 @@ static void say(const struct set *s, enum sealer_answer answer, const char *reas
 }
 
 /* The lock is held. */
-static void sealed(struct set *s, enum sealer_answer answer, struct seal *made, bool changed)
+static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struct seal *made, bool changed)
 {
 	s->due &= answer == SEALER_OPEN && !made->count; /* somebody else still writes a file of it */
 	s->touched = changed; /* what cannot be sealed is looked at again when it has changed */
@@ -82,7 +82,8 @@ static void sealed(struct set *s, enum sealer_answer answer, struct seal *made, 
 	s->state = SET_SEALED;
 	s->own = true;
 	s->looked_ms = clock_mono_ms();
-	set_take_seal(s, made);
+	set_take_seal(f, s, made, "");
+	shelf_expire(f, s->tenant);
 }
 
 /* BLOCKS. s->sealing is ours. The source is what made it due; the sealer looks at what stands there. 0: there is nothing left to do now. */
@@ -104,7 +105,7 @@ static int seal_one(struct fs *f, struct set *s, enum seal_source source, bool a
 	s->sealing = false;
 	s->acted_ms = clock_mono_ms();
 	if (!rc)
-		sealed(s, answer, &made, s->changes != before);
+		sealed(f, s, answer, &made, s->changes != before);
 	else if (rc == EACCES || rc == EROFS)
 		s->due = false; /* whoever may makes the seal */
 	pthread_cond_broadcast(&f->changed);

@@ -53,6 +53,21 @@ const struct seal_entry *seal_find(const struct seal *s, const char *path)
 	return s->entries ? bsearch(path, s->entries, s->count, sizeof(*s->entries), by_path) : NULL;
 }
 
+size_t seal_before(const struct seal *s, const char *path)
+{
+	size_t from = 0, to = s->entries ? s->count : 0;
+
+	while (from < to) {
+		size_t at = from + (to - from) / 2;
+
+		if (strcmp(s->entries[at].path, path) < 0)
+			from = at + 1;
+		else
+			to = at;
+	}
+	return from;
+}
+
 static int tell(const char *key, int rc)
 {
 	if (rc == EPROTONOSUPPORT)

@@ -53,6 +53,9 @@ int seal_decode_envelope(const char *text, size_t len, struct seal *out);
 /* The entry of that path, or NULL. Only in a seal that was encoded or decoded: there the entries are sorted. */
 const struct seal_entry *seal_find(const struct seal *s, const char *path);
 
+/* How many entries come before that path, in order. */
+size_t seal_before(const struct seal *s, const char *path);
+
 /* The seal of that backup. ENOENT; EBADMSG: damaged, or another's (logged); else as record_read and seal_decode. id may be NULL. */
 int seal_read(struct vault *v, const char *tenant, const char *stem, struct seal *out, struct record_id *id, struct store_call *call);
 /* Encodes it and writes it as s->tenant's and s->stem's. old NULL: there must be none (EEXIST); else only over that version (ESTALE). As seal_encode and record_write. */

@@ -85,8 +85,8 @@ static bool shown(const struct listing *l, const struct store_object *object, co
 /* Before it is allocated. */
 static int count_in(struct listing *l, const char *name, const char *etag)
 {
-	size_t bytes = sizeof(struct tree_entry) + tally_block(strlen(name) + 1) + tally_block(strlen(etag) + 1) + TREE_LATER;
-	int rc = tally_add(l->out->tally, bytes);
+	size_t bytes = sizeof(struct tree_entry) + tally_block(strlen(name) + 1) + (etag ? tally_block(strlen(etag) + 1) : 0) + TREE_LATER;
+	int rc = etag ? tally_add(l->out->tally, bytes) : tally_try(l->out->tally, bytes); /* by a seal, with the caller's lock held */
 
 	l->out->counted += rc ? 0 : bytes;
 	return rc;
@@ -211,6 +211,72 @@ int tree_list(struct vault *v, const char *path, struct tree_listing *out, struc
 		out->marker = true;
 	out->exists = out->marker || out->count;
 	return 0;
+}
+
+/* rest: what stands behind the folder's path. A folder's name comes once for itself, and once for all that is below it. */
+static int take_sealed(struct listing *l, const struct seal_entry *entry, const char *rest)
+{
+	size_t len = strcspn(rest, "/");
+	bool deeper = rest[len] == '/';
+	struct tree_entry *last = l->out->count ? &l->out->entries[l->out->count - 1] : NULL, *e;
+
+	if (last && strlen(last->name) == len && memcmp(last->name, rest, len) == 0) {
+		last->folder |= deeper;
+		return 0;
+	}
+
+	AUTO_FREE char *name = strndup(rest, len);
+
+	if (!name || path_check_name(&l->v->rules, name))
+		return name ? 0 : ENOMEM;
+	if (count_in(l, name, NULL))
+		return ENOMEM;
+	e = add_entry(l);
+	if (!e)
+		return ENOMEM;
+	*e = (struct tree_entry){ .name = name, .folder = deeper || entry->type == ENTRY_FOLDER };
+	name = NULL;
+	l->out->count++;
+	if (!e->folder) {
+		e->size = entry->size;
+		e->length = object_length(entry->size);
+		e->modified = entry->mtime.tv_sec;
+	}
+	return 0;
+}
+
+/* Sorts, and leaves of each name one: "a", "a-b" and "a/c" come in this order. */
+static void unite(struct listing *l)
+{
+	struct tree_entry *e = l->out->entries;
+	size_t kept = 0;
+
+	if (l->out->count)
+		qsort(e, l->out->count, sizeof(*e), by_name);
+	for (size_t i = 0; i < l->out->count; i++) {
+		if (!kept || strcmp(e[kept - 1].name, e[i].name) != 0)
+			e[kept++] = e[i];
+		else
+			entry_free(&e[i]);
+	}
+	l->out->count = kept;
+}
+
+int tree_list_sealed(struct vault *v, const struct seal *seal, const char *below, struct tree_listing *out)
+{
+	struct listing l = { .v = v, .out = out, .path = below };
+	size_t len = strlen(below) + 1;
+	int rc = 0;
+
+	*out = (struct tree_listing){ .tally = v->names };
+	if (len >= sizeof(l.key))
+		return ENAMETOOLONG;
+	snprintf(l.key, sizeof(l.key), "%s/", below);
+	for (size_t i = seal_before(seal, l.key); i < seal->count && strncmp(seal->entries[i].path, l.key, len) == 0 && !rc; i++)
+		rc = take_sealed(&l, &seal->entries[i], seal->entries[i].path + len);
+	unite(&l);
+	out->exists = out->marker = out->count > 0 || seal_find(seal, below);
+	return rc;
 }
 
 /* ---- folders */

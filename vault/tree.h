@@ -2,6 +2,7 @@
 #pragma once
 
 #include "vault/object.h"
+#include "vault/seal.h"
 
 /* The names: folders, listings, removal. Paths as in path.h. All calls block. What the mount remembers of them is fs/'s business, but for removals
  * that wait, which commits must see: those are kept here. */
@@ -33,6 +34,9 @@ struct tree_listing {
  * look at `exists`. */
 int tree_list(struct vault *v, const char *path, struct tree_listing *out, struct store_call *call);
 void tree_listing_free(struct tree_listing *l);
+/* The same by what a seal lists, without a request: below is the folder's path below the tenant. What tree_list cannot know: etag is NULL, and modified is the entry's own time. No
+ * entry: exists is false, the seal knows of no such folder. ENOMEM. Never blocks. */
+int tree_list_sealed(struct vault *v, const struct seal *seal, const char *below, struct tree_listing *out);
 /* Takes out the entries for which drop is true. */
 void tree_listing_drop(struct tree_listing *l, bool (*drop)(void *arg, const struct tree_entry *e), void *arg);
 /* Whether anything is below a folder other than its marker: one request of two keys, after removals that wait below it were sent (their errors are
