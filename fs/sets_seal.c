@@ -75,7 +75,9 @@ static void say(const struct set *s, enum sealer_answer answer, const char *reas
 /* The lock is held. */
 static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struct seal *made, bool changed)
 {
-	s->due &= answer == SEALER_OPEN && !made->count; /* somebody else still writes a file of it */
+	bool again = changed && made->count && (made->source == SEAL_ARCHIVE || made->source == SEAL_SINGLE); /* chmod behind the close, say: the seal is old already */
+
+	s->due = again || (s->due && answer == SEALER_OPEN && !made->count); /* somebody else still writes a file of it */
 	s->touched = changed; /* what cannot be sealed is looked at again when it has changed */
 	if (changed || !made->count) /* SEALER_OPEN may have sealed the rest */
 		return;
@@ -115,14 +117,28 @@ static int seal_one(struct fs *f, struct set *s, enum seal_source source, bool a
 	return rc;
 }
 
+/* What was changed while it was sealed, and is not being written, is sealed again at once: nobody who waits for the seal needs to wait for the thread. */
+static bool take_again(struct fs *f, struct set *s)
+{
+	bool again;
+
+	fs_lock(f);
+	again = s->due && s->touched && !s->sealing && !s->writers;
+	s->sealing |= again;
+	fs_unlock(f);
+	return again;
+}
+
 static void seal_run(struct call *c)
 {
 	struct set *s = c->set;
 
 	settle_now(c->fs, c->node); /* its attributes are of the seal */
 	call_leave(c->fs, c->node);
-	seal_one(c->fs, s, stem_is_archive(c->name) ? SEAL_ARCHIVE : SEAL_SINGLE, false);
-	call_free(c);
+	if (seal_one(c->fs, s, stem_is_archive(c->name) ? SEAL_ARCHIVE : SEAL_SINGLE, false) == 0 && take_again(c->fs, s))
+		call_enter(c, c->node, vault_commit_pool(c->fs->vault), seal_run);
+	else
+		call_free(c);
 }
 
 /* The lock is held: the call that seals, or NULL: no memory, the thread tries again. */

@@ -4,6 +4,7 @@ import time
 
 from harness import expect, scenario
 from harness.failure import expect_equal
+from harness.objects import objects
 from harness.registry import DIR, S3
 
 NAME = "tenant-acme-20261123-231500"
@@ -103,3 +104,57 @@ def remove_refused_or_plain(fx):
     fx.unmount()
     expect(NAME not in fx.states(), "a removed backup is still told of")
     fx.mount()
+
+
+SIX = range(6)
+LOOK = r"find . -mindepth 1 \( -type d -printf '%p %y %m %U %G\n' -o -printf '%p %y %m %U %G %s %T@ %l\n' \) | sort"  # a folder's own time is kept in memory only
+
+
+def make_archives_and_folders(fx):
+    fx.sh(f"""
+        for i in {' '.join(map(str, SIX))}; do
+            head -c ${{i}}000000 /dev/urandom >acme-2026110$i.tar.gz; chmod 640 acme-2026110$i.tar.gz; touch -d 2026-11-0$((i + 1)) acme-2026110$i.tar.gz
+            d=acme-2026112$i; mkdir -p $d/a/b $d/a-b $d/empty; for n in 1 2 3 4 5; do echo $i$n >$d/a/b/$n; echo x >$d/a-b/$n; done; : >$d/a/nothing; ln -s b/1 $d/a/link
+            chmod 600 $d/a/b/3; chown 5:6 $d/a/b/4; touch -d 2026-01-0$((i + 1)) $d/a/b/5; chmod 750 $d/a; echo '{{}}' >$d/metadata.json
+        done""")
+
+
+@scenario(stores=(DIR, S3))
+def a_sealed_backup_is_listed_by_its_seal(fx):
+    """ls -lR of a cold mount: names and attributes are those that were written, for one GET a backup and link; what is read afterwards is right, too."""
+    make_archives_and_folders(fx)
+    written = fx.sh(LOOK)
+    sums = fx.sh("find . -type f -print0 | sort -z | xargs -0 sha256sum")
+    fx.remount()
+    expect_equal(set(fx.states().values()), {"sealed"}, "states")
+    before = fx.requests()
+    expect_equal(fx.sh(LOOK), written, "names and attributes by the seal")
+    after = fx.requests()
+    asked = {api: after[api] - before.get(api, 0) for api in after if after[api] != before.get(api, 0)}
+    fx.measure("S3 requests of a cold ls -lR over 12 backups", asked)
+    backups, links = 2 * len(SIX), len(SIX)  # where a link points to is its content
+    expect(asked.get("getobject", 0) <= backups + links, f"more than one GET a backup: {asked}")
+    expect(sum(asked.values()) <= backups + links + 5, f"more requests than the seals and five listings: {asked}")
+    expect_equal(fx.sh("find . -type f -print0 | sort -z | xargs -0 sha256sum"), sums, "what is read afterwards")
+    expect_equal(fx.sh("readlink acme-20261123/a/link; ls acme-20261123/empty acme-20261123/a-b"), "b/1\nacme-20261123/a-b:\n1\n2\n3\n4\n5\n\nacme-20261123/empty:\n", "links and folders")
+
+
+@scenario(stores=(DIR, S3))
+def what_a_seal_does_not_list(fx):
+    """Beside and after the seal: scratch is seen, what another mount changed is seen after it, a removed object is an error and no absence, a replaced one is an error."""
+    make_archives_and_folders(fx)
+    fx.remount()
+    fx.sh("mkdir acme-20261101; echo x >acme-20261101/scratch; chmod 600 acme-20261124/metadata.json; rm acme-20261105.tar.gz")
+    here = fx.sh(LOOK)
+    fx.remount()
+    expect_equal(fx.sh(LOOK), here, "what a new mount sees")
+    fx.sh("rm -rf acme-20261101")
+    fx.unmount()
+    store = objects(fx)
+    store.remove(store.find("acme-20261122/a/b/1"))
+    store.put(store.find("acme-20261121/a/b/1"), store.get(store.find("acme-20261123/a/b/1")))
+    fx.mount()
+    fx.sh("ls -lR . >/dev/null; cat acme-20261122/a/b/2")
+    fx.sh("fails 'Input/output error' cat acme-20261122/a/b/1; fails 'Input/output error' cat acme-20261122/a/b/1; fails 'Input/output error' cat acme-20261121/a/b/1")
+    expect(fx.logged("acme-20261122/a/b/1", "not there"), "the log does not name the object that is missing")
+    expect(fx.logged("acme-20261121/a/b/1", "not what the seal"), "the log does not name the object that was replaced")
