@@ -80,6 +80,8 @@ static int move_folder(struct call *c, struct move *m)
 	if (rc)
 		return rc;
 	rc = object_put_small(f->vault, m->to_key, "", 0, &attrs, &cond, &m->marker, NULL);
+	if (!rc)
+		rc = tree_uncover(f->vault, m->to);
 	return rc ? rc : tree_remove_now(f->vault, m->from, true, NULL);
 }
 

@@ -336,7 +336,16 @@ int tree_make_folder(struct vault *v, const char *path, const struct trailer *at
 	int rc = path[0] == '\0' ? EEXIST : path_key(&v->rules, key, path, true);
 
 	t.type = ENTRY_FOLDER;
-	return rc ? rc : object_put_small(v, key, NULL, 0, &t, &cond, out, NULL);
+	if (!rc)
+		rc = object_put_small(v, key, NULL, 0, &t, &cond, out, NULL);
+	if (rc)
+		return rc;
+	rc = tree_uncover(v, path);
+	if (rc && out) {
+		object_unref(*out);
+		*out = NULL;
+	}
+	return rc;
 }
 
 int tree_load_folder(struct vault *v, const char *path, struct object **out, struct store_call *call)

@@ -43,8 +43,12 @@ void tree_listing_drop(struct tree_listing *l, bool (*drop)(void *arg, const str
  * given, too: it is then not empty). */
 int tree_empty(struct vault *v, const char *path, bool *empty, struct store_call *call);
 
-/* Puts a folder's marker: EEXIST if it is there. */
+/* Puts a folder's marker: EEXIST if it is there. As tree_uncover. */
 int tree_make_folder(struct vault *v, const char *path, const struct trailer *attrs, struct object **out);
+/* BLOCKS. A folder's marker was put. In a bucket that keeps versions, what is left of a removed file of its name is removed for good, by version ids, as its delete marker would hide all
+ * that comes into the folder. 0; or the folder is removed again (logged): EEXIST: a file stands there; EACCES; EPERM (object lock); or a store errno. No request where the bucket keeps no
+ * versions (two at the first call), else one or more. */
+int tree_uncover(struct vault *v, const char *path);
 /* Loads a folder's marker for its attributes: ENOENT: there is none (the folder is implied by its children). */
 int tree_load_folder(struct vault *v, const char *path, struct object **out, struct store_call *call);
 

@@ -23,6 +23,7 @@ struct vault {
 	struct pool *commit_pool, *upload_pool;
 	uint8_t writer_id[16];
 	atomic_bool odd_etags;      /* the store's ETags of joined parts are of its own kind, and that was logged */
+	atomic_int versions;        /* whether the bucket keeps versions, as far as tree_uncover.c knows */
 	_Atomic int64_t progress_ms;
 	struct removals *removals;
 	struct runs *runs;

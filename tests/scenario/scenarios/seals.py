@@ -158,3 +158,12 @@ def what_a_seal_does_not_list(fx):
     fx.sh("fails 'Input/output error' cat acme-20261122/a/b/1; fails 'Input/output error' cat acme-20261122/a/b/1; fails 'Input/output error' cat acme-20261121/a/b/1")
     expect(fx.logged("acme-20261122/a/b/1", "not there"), "the log does not name the object that is missing")
     expect(fx.logged("acme-20261121/a/b/1", "not what the seal"), "the log does not name the object that was replaced")
+
+
+@scenario(stores=(S3,))
+def a_folder_at_the_name_of_a_removed_file(fx):
+    """In a bucket that keeps versions a file is removed and a folder made at its name: what comes into it is seen by the next mount, and the file does not come back."""
+    objects(fx).keep_versions()
+    fx.sh("echo old >d; echo older >e; sleep 0.5; rm d e; mkdir f; sleep 0.5; mkdir d d/e; echo new >d/x; mv f e; echo y >e/y")
+    fx.remount()
+    expect_equal(fx.sh("ls -R d e; cat d/x e/y"), "d:\ne\nx\n\nd/e:\n\ne:\ny\nnew\ny\n", "what the next mount sees")

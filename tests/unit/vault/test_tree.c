@@ -330,6 +330,71 @@ static void a_listing_without_an_end_is_an_error(void **state)
 	}
 }
 
+/* ---- a folder at the name of a removed file, in a bucket that keeps versions */
+
+static size_t versions_of(struct kit *k, const char *prefix)
+{
+	struct store *raw_store = kit_bucket_raw(k->bucket);
+	struct store_versions page = { 0 };
+	struct store_call call = { 0 };
+
+	assert_int_equal(raw_store->ops->versions(raw_store, prefix, NULL, 0, &page, &call), 0);
+	size_t count = page.count;
+
+	store_versions_free(&page);
+	return count;
+}
+
+static void write_and_remove(struct kit *k, const char *key, int times)
+{
+	for (int i = 0; i < times; i++) {
+		raw(k, key);
+		kit_raw_remove(k->bucket, key);
+	}
+}
+
+static void what_hides_a_folder_goes(void **state)
+{
+	struct kit *k = *state;
+	struct trailer t = folder_attrs(k);
+
+	mem_store_keep_versions(kit_bucket_raw(k->bucket));
+	write_and_remove(k, "backups/acme/d", 13); /* more than a page of ten */
+	write_and_remove(k, "backups/acme/d2", 1);
+	raw(k, "backups/acme/d.txt");
+	assert_int_equal(tree_make_folder(k->v, "acme/d", &t, NULL), 0);
+	assert_int_equal(versions_of(k, "backups/acme/d"), 1 + 2 + 1);
+	expect_names(k, "acme", "d/ d.txt");
+}
+
+static void what_hides_a_folder_and_may_not_go(void **state)
+{
+	struct kit *k = *state;
+	struct trailer t = folder_attrs(k);
+
+	mem_store_keep_versions(kit_bucket_raw(k->bucket));
+	write_and_remove(k, "backups/acme/d", 1);
+	kit_fault(k, STORE_REMOVE_VERSIONS, "", 0, 1, FAULT_FAIL, EACCES);
+	assert_int_equal(tree_make_folder(k->v, "acme/d", &t, NULL), EACCES);
+	expect_names(k, "acme", "");
+	assert_int_equal(tree_make_folder(k->v, "acme/d", &t, NULL), 0);
+	raw(k, "backups/acme/e");
+	assert_int_equal(tree_make_folder(k->v, "acme/e", &t, NULL), EEXIST);
+	expect_names(k, "acme", "d/ e");
+}
+
+static void no_versions_no_requests(void **state)
+{
+	struct kit *k = *state;
+	struct trailer t = folder_attrs(k);
+	uint64_t before;
+
+	assert_int_equal(tree_make_folder(k->v, "acme/a", &t, NULL), 0);
+	before = kit_all_calls(k);
+	assert_int_equal(tree_make_folder(k->v, "acme/b", &t, NULL), 0);
+	assert_int_equal(kit_all_calls(k) - before, 1);
+}
+
 int main(void)
 {
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
@@ -337,6 +402,7 @@ int main(void)
 		KIT_TEST(lists_one_level), KIT_TEST(lists_all_pages), KIT_TEST(sorts_by_name), KIT_TEST(file_and_folder_of_one_name),
 		KIT_TEST(names_that_are_none), KIT_TEST(folders), KIT_TEST(make_folder_lost_reply), KIT_TEST(emptiness),
 		KIT_TEST(emptiness_and_waiting_removals), KIT_TEST(names_too_long), KIT_TEST(a_listing_without_an_end_is_an_error),
+		KIT_TEST(what_hides_a_folder_goes), KIT_TEST(what_hides_a_folder_and_may_not_go), KIT_TEST(no_versions_no_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
