@@ -24,6 +24,7 @@ static void free_texts(struct fs_config *c)
 	free((void *)(uintptr_t)c->mountpoint);
 	free((void *)(uintptr_t)c->source);
 	free((void *)(uintptr_t)c->fuse_options);
+	free((void *)(uintptr_t)c->seal_mark);
 }
 
 static int copy_config(struct fs_config *to, const struct fs_config *from)
@@ -33,7 +34,8 @@ static int copy_config(struct fs_config *to, const struct fs_config *from)
 	to->mountpoint = copy_or_null(from->mountpoint);
 	to->source = strdup(from->source ? from->source : "pishopfs");
 	to->fuse_options = copy_or_null(from->fuse_options);
-	return (from->tenant && !to->tenant) || !to->mountpoint || !to->source || (from->fuse_options && !to->fuse_options) ? ENOMEM : 0;
+	to->seal_mark = strdup(from->seal_mark ? from->seal_mark : "metadata.json");
+	return !to->seal_mark || (from->tenant && !to->tenant) || !to->mountpoint || !to->source || (from->fuse_options && !to->fuse_options) ? ENOMEM : 0;
 }
 
 static unsigned read_threads(uint64_t in_hand)

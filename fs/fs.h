@@ -21,6 +21,8 @@ struct fs_config {
 	uint32_t drain_ms;        /* deadline of fs_drain; 0: 300000 */
 	uint32_t data_timeout_ms, meta_timeout_ms; /* 0: 120000 and 30000 */
 	bool foreign_read;
+	const char *seal_mark;    /* name of the completeness mark; NULL: metadata.json */
+	bool seal_settled;        /* none is needed */
 	int on_remove;            /* enum on_remove (gate_policy.h): what removing or overwriting a sealed backup does */
 	int64_t grace_s;          /* how long a removed sealed backup can be brought back; 0: 72 hours */
 };

@@ -125,6 +125,10 @@ static int check_settings(struct program *p)
 		snprintf(p->error, sizeof(p->error), "%s: not a tenant's name: one folder name in UTF-8, without \"/\"", conf_where(p->conf, "tenant"));
 		return EINVAL;
 	}
+	if (path_check_name(&rules, conf_text(p->conf, "seal-mark"))) {
+		snprintf(p->error, sizeof(p->error), "%s: not the name of a file: one name in UTF-8, without \"/\"", conf_where(p->conf, "seal-mark"));
+		return EINVAL;
+	}
 	if (p->at.kind == LOCATION_DIR && mountpoint_apart(p->mountpoint, p->at.folder, p->error, sizeof(p->error)))
 		return EINVAL;
 	if (policy_from_conf(p->conf, &p->policy, p->error, sizeof(p->error)))
@@ -192,6 +196,8 @@ static int open_mount(struct program *p)
 		.data_timeout_ms = (uint32_t)conf_number(c, "data-timeout"),
 		.meta_timeout_ms = (uint32_t)conf_number(c, "metadata-timeout"),
 		.foreign_read = conf_number(c, "foreign") == 1,
+		.seal_mark = conf_text(c, "seal-mark"),
+		.seal_settled = conf_bool(c, "seal-settled"),
 		.on_remove = (int)conf_number(c, "on-remove"),
 		.grace_s = (int64_t)conf_number(c, "grace") / 1000,
 	};

@@ -42,6 +42,10 @@ static const struct conf_option own[] = {
 	  .help = "A writer that was silent for this long, by the server's clock, is taken for dead, and its unfinished uploads are ended." },
 	{ .name = "part-size", .type = CONF_SIZE, .group = MOUNT, .value_name = "SIZE", .fallback = "8M", .min = 5u << 20, .max = 64u << 20,
 	  .help = "Plain bytes of the first parts of a large file; parts grow with the file. A multiple of 64K." },
+	{ .name = "seal-mark", .type = CONF_TEXT, .group = BACKUPS, .value_name = "NAME", .fallback = "metadata.json",
+	  .help = "The file at the top of a backup's folder that says it is complete: written last. Such a folder is sealed when it was quiet for 15 minutes, and at the end." },
+	{ .name = "seal-settled", .type = CONF_FLAG_ONLY, .group = BACKUPS,
+	  .help = "Seal a backup's folder when it was quiet for 15 minutes, and at the end, without a mark, too: where whatever was closed well is complete." },
 	{ .name = "on-remove", .type = CONF_CHOICE, .group = BACKUPS, .value_name = "HOW", .fallback = "tombstone",
 	  .choices = (const char *const[]){ "tombstone", "allow", "refuse", NULL },
 	  .help = "Removing or overwriting a sealed backup: tombstone hides it, or keeps a copy, until --grace is over, so that pishopctl undelete can bring it back; allow does "

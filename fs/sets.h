@@ -31,6 +31,7 @@ struct set {
 	bool asking;              /* somebody asks the store what it is */
 
 	bool touched;             /* changed by this mount since it was last sealed */
+	bool inside;              /* something in a folder of it was written: it may hold a completeness mark */
 	unsigned writers;         /* files of it that are open for writing, or being finished */
 	unsigned archives;        /* of these: archives */
 	bool sealing;             /* a call of ours is on its way */

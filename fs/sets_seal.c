@@ -17,7 +17,6 @@
 #define RETRY_MS 5000
 #define LEFT_BEHIND_MS 3000 /* behind the start: then archives that dead writers left without a seal are looked for */
 enum { LEFT_BEHIND_MOST = 16 };
-#define MARK "metadata.json"
 
 /* ---- what the vault may take from memory */
 
@@ -91,7 +90,7 @@ static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struc
 /* BLOCKS. s->sealing is ours. The source is what made it due; the sealer looks at what stands there. 0: there is nothing left to do now. */
 static int seal_one(struct fs *f, struct set *s, enum seal_source source, bool asks_mark)
 {
-	struct sealer_options options = { .source = source, .known = known_object, .arg = f, .own_open = true, .mark = asks_mark ? MARK : NULL };
+	struct sealer_options options = { .source = source, .known = known_object, .arg = f, .own_open = true, .mark = asks_mark ? f->config.seal_mark : NULL };
 	AUTO(seal_free) struct seal made = { 0 };
 	enum sealer_answer answer = SEALER_NOTHING;
 	char reason[256] = "";
@@ -176,6 +175,7 @@ void sets_opened(struct fs *f, struct node *node)
 	if (!node->set)
 		return;
 	node->set_archive = !strchr(top, '/') && stem_is_archive(top);
+	node->set->inside |= strchr(top, '/') != NULL;
 	node->set->writers++;
 	node->set->archives += node->set_archive;
 	set_changed(node->set);
@@ -204,6 +204,8 @@ static void seal_if_complete(struct fs *f, struct node *node, bool good)
 	struct set *s;
 
 	s = node_path(&f->nodes, node, path) ? NULL : sets_of(f, path, &top);
+	if (s)
+		s->inside |= strchr(top, '/') != NULL;
 	if (s && good && completes(node, s, top)) {
 		s->due = true;
 		c = seal_call(f, s, node);
@@ -250,6 +252,10 @@ static struct set *take_quiet(struct fs *f, int64_t quiet_ms)
 			continue;
 		if (!again && (s->writers || now - s->acted_ms < quiet_ms))
 			continue;
+		if (!s->due && !s->inside && s->state != SET_REOPENED) {
+			s->touched = false; /* loose files are never complete by themselves: ten thousand of them cost no request */
+			continue;
+		}
 		s->sealing = true;
 		return s;
 	}
@@ -261,7 +267,9 @@ static int seal_quiet(struct fs *f, struct set *s)
 {
 	bool by_file = s->due || (s->state == SET_REOPENED && s->by_file);
 
-	return seal_one(f, s, by_file ? SEAL_ARCHIVE : SEAL_MARKED, !by_file);
+	if (by_file)
+		return seal_one(f, s, SEAL_ARCHIVE, false);
+	return f->config.seal_settled ? seal_one(f, s, SEAL_SETTLED, false) : seal_one(f, s, SEAL_MARKED, true);
 }
 
 unsigned sets_seal_all(struct fs *f, int64_t deadline)

@@ -167,3 +167,21 @@ def a_folder_at_the_name_of_a_removed_file(fx):
     fx.sh("echo old >d; echo older >e; sleep 0.5; rm d e; mkdir f; sleep 0.5; mkdir d d/e; echo new >d/x; mv f e; echo y >e/y")
     fx.remount()
     expect_equal(fx.sh("ls -R d e; cat d/x e/y"), "d:\ne\nx\n\nd/e:\n\ne:\ny\nnew\ny\n", "what the next mount sees")
+
+
+@scenario(stores=(DIR, S3))
+def another_mark_or_none(fx):
+    """--seal-mark names the file that says a folder is complete; --seal-settled needs none. Loose files are sealed by neither, and cost nothing at the end."""
+    fx.remount("--seal-mark=DONE")
+    fx.sh("mkdir a-20261101 b-20261102; echo x >a-20261101/f; echo {} >a-20261101/metadata.json; echo x >b-20261102/f; : >b-20261102/DONE; for i in $(seq 40); do echo x >loose-$i; done")
+    before = sum(fx.requests().values())
+    fx.unmount()
+    used = sum(fx.requests().values()) - before
+    fx.measure("S3 requests of an unmount with one folder to be sealed and forty loose files", used)
+    expect(used <= 30, f"loose files cost requests at the end: {used}")
+    states = fx.states()
+    expect_equal({name: states[name] for name in ("a-20261101", "b-20261102", "loose-7")}, {"a-20261101": "unsealed", "b-20261102": "sealed", "loose-7": "unsealed"}, "states")
+    fx.mount("--seal-settled")
+    fx.sh("echo y >a-20261101/g")
+    fx.remount()
+    expect_equal(fx.states()["a-20261101"], "sealed", "the folder without its mark")
