@@ -119,7 +119,7 @@ def make_archives_and_folders(fx):
         done""")
 
 
-@scenario(stores=(DIR, S3))
+@scenario(stores=(DIR, S3), alone=True)
 def a_sealed_backup_is_listed_by_its_seal(fx):
     """ls -lR of a cold mount: names and attributes are those that were written, for one GET a backup and link; what is read afterwards is right, too."""
     make_archives_and_folders(fx)
@@ -169,7 +169,7 @@ def a_folder_at_the_name_of_a_removed_file(fx):
     expect_equal(fx.sh("ls -R d e; cat d/x e/y"), "d:\ne\nx\n\nd/e:\n\ne:\ny\nnew\ny\n", "what the next mount sees")
 
 
-@scenario(stores=(DIR, S3))
+@scenario(stores=(DIR, S3), alone=True)
 def another_mark_or_none(fx):
     """--seal-mark names the file that says a folder is complete; --seal-settled needs none. Loose files are sealed by neither, and cost nothing at the end."""
     fx.remount("--seal-mark=DONE")
