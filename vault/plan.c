@@ -103,14 +103,10 @@ static uint64_t age(int64_t now_s, int64_t t)
 	return t < now_s ? (uint64_t)now_s - (uint64_t)t : 0;
 }
 
-static bool is_ahead(int64_t now_s, int64_t t)
-{
-	return age(t, now_s) > PLAN_FUTURE_S;
-}
-
+/* Not by the time in its name: pods write local time, and whoever made the backup has held that against its commit. */
 static bool in_future(const struct work *w, const struct backup *b)
 {
-	return b->future || is_ahead(w->now_s, b->time_s) || is_ahead(w->now_s, b->committed_s);
+	return b->future || age(b->committed_s, w->now_s) > PLAN_FUTURE_S;
 }
 
 static bool has_time(const struct work *w, const struct backup *b)

@@ -49,7 +49,7 @@ struct plan {
 	char *texts;               /* behind reasons with numbers */
 };
 
-/* A backup is in the future when its flag says so, or its time or commit is more than this ahead of now. */
+/* A backup is in the future when its flag says so, or its commit is more than this ahead of now. The time in its name may be a day ahead of both (pods write local time). */
 #define PLAN_FUTURE_S 3600
 
 /* now_s: the server's clock. The backups must outlive the plan. n log n. ENOMEM; EINVAL: a policy with min_keep 0; *out is then empty. */

@@ -23,7 +23,7 @@ void check_fail(const struct world *w, int64_t now, const struct backup *b, cons
 
 static bool is_ahead(const struct backup *b, int64_t now)
 {
-	return b->future || b->time_s > now + HOUR || b->committed_s > now + HOUR;
+	return b->future || b->committed_s > now + HOUR;
 }
 
 bool check_is_good(const struct policy *p, const struct backup *b, int64_t now)

@@ -59,7 +59,7 @@ static void step(struct world *w, struct dice *d, struct totals *t)
 	for (size_t i = 0; i < w->count; i++) {
 		const struct backup *b = &w->list[i];
 
-		w->list[i].future = b->time_s > w->now + HOUR || b->committed_s > w->now + HOUR;
+		w->list[i].future = dated_ahead(b, w->now);
 		if (check_is_good(&w->policy, b, w->now))
 			w->good_month[month_of(b->time_s)] = true;
 	}

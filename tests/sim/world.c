@@ -152,6 +152,11 @@ static void run_job(struct world *w)
 	w->made++;
 }
 
+bool dated_ahead(const struct backup *b, int64_t now)
+{
+	return b->time_s > now + SEAL_SKEW_S || b->committed_s > now + HOUR;
+}
+
 struct backup hostile(struct dice *d, int64_t now, bool imported)
 {
 	static const enum backup_state states[] = { BACKUP_OPEN, BACKUP_SETTLING, BACKUP_UNSEALED, BACKUP_DAMAGED, BACKUP_PARTIAL };
@@ -171,7 +176,7 @@ struct backup hostile(struct dice *d, int64_t now, bool imported)
 	}
 	name[0] = 'z'; /* a name of its own: a stem is a set, and theirs is not ours */
 	set_time(&b, name, committed);
-	b.future = b.time_s > now + HOUR || b.committed_s > now + HOUR;
+	b.future = dated_ahead(&b, now);
 	return b;
 }
 
@@ -208,7 +213,7 @@ static void housekeeping(struct world *w)
 		struct backup *b = &w->list[i];
 		bool litter = b->state != BACKUP_SEALED && b->state != BACKUP_DELETED && b->committed_s < w->now - 60 * DAY;
 
-		b->future = b->time_s > w->now + HOUR || b->committed_s > w->now + HOUR;
+		b->future = dated_ahead(b, w->now);
 		b->live_writer = b->live_writer && b->committed_s > w->now - DAY;
 		if (dice_chance(&w->dice, b->held ? 0.02 : 0.0002))
 			b->held = !b->held;

@@ -45,3 +45,4 @@ void random_policy(struct dice *d, bool hourly, struct policy *p);
 /* What an attacker without the key can do to a listing (unsealed, damaged, half-written, foreign, dated ahead), or, if imported, somebody who brings old backups in. */
 struct backup hostile(struct dice *d, int64_t now, bool imported);
 unsigned month_of(int64_t time_s); /* since 1970-01 in UTC */
+bool dated_ahead(const struct backup *b, int64_t now); /* as the catalog tells */

@@ -144,7 +144,7 @@ static void far_apart(void **state)
 static void within(void **state)
 {
 	struct policy p = bare();
-	struct backup b[] = { sealed("a", NOW - 100 * DAY), sealed("b", NOW - 101 * DAY + 1), sealed("c", NOW - 101 * DAY), sealed("future", NOW + 2 * HOUR) };
+	struct backup b[] = { sealed("a", NOW - 100 * DAY), sealed("b", NOW - 101 * DAY + 1), sealed("c", NOW - 101 * DAY), sealed("future", NOW + 2 * HOUR) }; /* by its commit */
 
 	p.keep_within_s = DAY;
 	assert_string_equal(planned(b, 4, &p), "future:keep:in the future: ignored | a:keep:within | b:keep:within | c:delete:no keep rule keeps it");
@@ -281,15 +281,16 @@ static void bad_ones(void **state)
 	assert_non_null(strstr(planned(b, ARRAY_LEN(b), &p), "f:keep:last 1"));
 }
 
-/* By the flag, by its time, by its commit; up to an hour ahead is now. */
+/* By the flag, by its commit; up to an hour ahead is now. */
 static void the_future(void **state)
 {
 	struct policy p = bare();
-	struct backup b[] = { sealed("now", NOW + HOUR), sealed("ahead", NOW + HOUR + 1), sealed("old", NOW - 2 * DAY), sealed("stamped", NOW - 3 * DAY) };
+	struct backup b[] = { sealed("now", NOW + HOUR), sealed("ahead", NOW + 27 * HOUR), sealed("old", NOW - 2 * DAY), sealed("stamped", NOW - 3 * DAY) };
 	struct plan plan;
 
 	b[3].committed_s = NOW + HOUR + 1;
 	b[1].committed_s = NOW;
+	b[1].future = true;
 	p.keep_last = 1;
 	assert_string_equal(planned(b, 4, &p), "ahead:keep:in the future: ignored | now:keep:last 1 | old:delete:no keep rule keeps it | stamped:keep:in the future: ignored");
 	assert_int_equal(plan_make(b, 4, &p, NOW, &plan), 0);
@@ -298,6 +299,28 @@ static void the_future(void **state)
 	plan_free(&plan);
 	assert_int_equal(plan_make(b, 4, &p, NOW - 1000 * DAY, &plan), 0); /* a clock that is far behind removes nothing */
 	assert_true(plan.future == 4 && plan.keep == 4);
+	plan_free(&plan);
+}
+
+/* A pod whose clock shows UTC+2, or UTC+14, names what it makes now in the future. The newest is the newest all the same, at once. */
+static void local_names(void **state)
+{
+	struct policy p = bare();
+	struct backup b[] = { sealed("zone", NOW + 14 * HOUR), sealed("older", NOW - 10 * HOUR) };
+	struct plan plan;
+
+	b[0].committed_s = NOW - 60;
+	p.keep_last = 1;
+	assert_string_equal(planned(b, 2, &p), "zone:keep:last 1 | older:delete:no keep rule keeps it");
+	b[1] = partial("older", NOW - 10 * HOUR);
+	p.partial_after_s = HOUR;
+	assert_string_equal(planned(b, 2, &p), "zone:keep:last 1 | older:delete:partial: 0 days old, a newer sealed one exists");
+	b[0].state = BACKUP_PARTIAL;
+	b[0].committed_s = NOW - 2 * HOUR;
+	b[1].state = BACKUP_SEALED;
+	assert_string_equal(planned(b, 2, &p), "zone:keep:partial: no newer sealed one | older:keep:last 1");
+	assert_int_equal(plan_make(b, 2, &p, NOW, &plan), 0);
+	assert_int_equal(plan.future, 0);
 	plan_free(&plan);
 }
 
@@ -351,7 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_to_plan), cmocka_unit_test(keep_last),    cmocka_unit_test(periods),	  cmocka_unit_test(iso_years), cmocka_unit_test(far_apart),
 					    cmocka_unit_test(within),	       cmocka_unit_test(max_age),      cmocka_unit_test(the_floor),	  cmocka_unit_test(min_age),
 					    cmocka_unit_test(holds),	       cmocka_unit_test(empty_policy), cmocka_unit_test(partial_ones), cmocka_unit_test(bad_ones),
-					    cmocka_unit_test(the_future),      cmocka_unit_test(imported_ones), cmocka_unit_test(equal_times),  cmocka_unit_test(wild_times) };
+					    cmocka_unit_test(the_future),      cmocka_unit_test(local_names),  cmocka_unit_test(imported_ones), cmocka_unit_test(equal_times), cmocka_unit_test(wild_times) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
