@@ -38,7 +38,7 @@ struct applying {
 	bool preview;           /* a dry run for people, to be asked about */
 	struct show_doc doc;
 	cJSON *tenants;
-	size_t planned;         /* rows to be deleted, of all tenants */
+	size_t planned, due;    /* backups that would be deleted in this run, and for good, of all tenants */
 	struct progress progress;
 };
 
@@ -122,6 +122,7 @@ static void to_json(struct applying *a, const char *tenant, const struct sweep_r
 	json_number(&a->doc, o, "tombstoned", r->tombstoned);
 	json_number(&a->doc, o, "deleted", r->deleted);
 	json_number(&a->doc, o, "waiting", r->waiting);
+	json_number(&a->doc, o, "due", r->due);
 	json_number(&a->doc, o, "capped", r->capped);
 	json_number(&a->doc, o, "objects_deleted", r->objects_deleted);
 	json_number(&a->doc, o, "bytes_deleted", r->bytes_deleted);
@@ -136,8 +137,8 @@ static int to_people(const struct tool *t, const struct applying *a, const char 
 	int rc = 0;
 
 	if (a->preview || a->dry) {
-		show_line(t, "%s: %zu to be deleted, %zu kept, %zu on hold, %zu deleted and in their grace", tenant, r->plan.remove, r->plan.keep, r->plan.hold,
-			  r->waiting);
+		show_line(t, "%s: %zu to be deleted, %zu kept, %zu on hold; of those deleted earlier %zu go for good, %zu are in their grace", tenant, r->plan.remove,
+			  r->plan.keep, r->plan.hold, r->due, r->plan.deleted - r->due);
 		rc = plan_rows_print(t, &r->plan, true);
 	} else {
 		show_bytes(text, r->bytes_deleted);
@@ -209,7 +210,8 @@ static int apply_tenant(struct tool *t, const struct target *target, void *arg)
 	if (rc)
 		return say_failed(t, target->tenant, "retention", rc);
 	code = outcome(t, target->tenant, &r);
-	a->planned += r.plan.remove;
+	a->planned += r.plan.remove - r.capped;
+	a->due += r.due;
 	if (a->json && !a->preview)
 		to_json(a, target->tenant, &r);
 	else if (!r.doubt && !r.busy && to_people(t, a, target->tenant, &r))
@@ -249,7 +251,7 @@ static int confirm(struct tool *t, struct applying *a)
 	a->preview = false;
 	if (code == TOOL_INTERRUPTED || code == TOOL_USAGE || (code != TOOL_DONE && code != TOOL_PARTLY))
 		return code; /* nowhere could anything be done */
-	return say_ask(t, "retention apply", "Delete %zu backups, and for good those whose grace is over?", a->planned);
+	return say_ask(t, "retention apply", "Delete %zu backups, and for good the %zu whose grace is over, with such in the trash?", a->planned, a->due);
 }
 
 static bool sleep_until_next(const struct tool *t, int64_t ms)

@@ -24,6 +24,7 @@ static void to_json(struct planning *p, const char *tenant, const struct tenant_
 	json_number(&p->doc, o, "keep", plan->keep);
 	json_number(&p->doc, o, "delete", plan->remove);
 	json_number(&p->doc, o, "hold", plan->hold);
+	json_number(&p->doc, o, "deleted", plan->deleted);
 	json_number(&p->doc, o, "good", plan->good);
 	json_number(&p->doc, o, "future", plan->future);
 	plan_rows_json(&p->doc, o, plan);
@@ -39,7 +40,7 @@ static int to_people(const struct tool *t, const char *tenant, const struct tena
 
 	int rc = plan_rows_print(t, plan, false);
 
-	show_line(t, "%zu kept, %zu to be deleted, %zu on hold", plan->keep, plan->remove, plan->hold);
+	show_line(t, "%zu kept, %zu to be deleted, %zu on hold, %zu deleted already", plan->keep, plan->remove, plan->hold, plan->deleted);
 	if (plan->future)
 		say(t, "%s: %zu backups are dated in the future and count for nothing: look at the clocks of those who wrote them", tenant, plan->future);
 	return rc;

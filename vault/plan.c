@@ -335,6 +335,10 @@ static void judge_all(struct work *w)
 		p->rows[i].decision = decide(m->why);
 		p->good += m->good;
 		p->future += in_future(w, b) && b->state != BACKUP_DELETED;
+		if (b->state == BACKUP_DELETED) {
+			p->deleted++;
+			continue;
+		}
 		p->keep += p->rows[i].decision == DECIDE_KEEP;
 		p->remove += p->rows[i].decision == DECIDE_DELETE;
 		p->hold += p->rows[i].decision == DECIDE_HOLD;

@@ -43,7 +43,8 @@ struct plan_row {
 struct plan {
 	struct plan_row *rows;     /* in the order of the catalog: newest first, by time_s, then stem */
 	size_t count;
-	size_t keep, remove, hold; /* rows of each */
+	size_t keep, remove, hold; /* rows of each, without those that are deleted already */
+	size_t deleted;            /* rows of backups that are deleted already, and in their grace */
 	size_t good;               /* good ones among all */
 	size_t future;             /* ignored, to be alarmed; those deleted already are not counted */
 	char *texts;               /* behind reasons with numbers */

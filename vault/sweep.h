@@ -44,6 +44,7 @@ struct sweep_report {
 	struct plan plan;           /* rows point into catalog */
 	struct catalog catalog;
 	size_t tombstoned, deleted, waiting; /* backups: put under a tombstone, deleted for good, in their grace */
+	size_t due;                 /* backups whose grace is over, the trash not counted: deleted for good in this run, or in a dry one what would be */
 	size_t capped;              /* to be deleted, but over max_percent: next run */
 	uint64_t objects_deleted, bytes_deleted;
 	size_t strays;              /* hygiene: what belongs to nothing and was removed, or was left and logged */

@@ -170,6 +170,7 @@ static int make_plan(struct sweep *s)
 
 	int rc = plan_make(out->catalog.backups, out->catalog.count, &s->state.policy, now, &out->plan);
 
+	out->due = sweep_due(s);
 	s->allowed = max_size(1, out->catalog.count * min_size(percent, 100) / 100);
 	return rc;
 }
@@ -179,13 +180,12 @@ static int make_plan(struct sweep *s)
 static int commit(struct sweep *s)
 {
 	const struct catalog *c = &s->report->catalog;
-	size_t due = sweep_due(s);
 
 	s->state.run_s = c->server_s;
 	s->state.high_s = (int64_t)max_u64((uint64_t)s->state.high_s, (uint64_t)c->server_s);
 	if (s->config->accept_doubt[DOUBT_BACKWARDS])
 		s->state.high_s = c->server_s;
-	s->state.backups = c->count - due;
+	s->state.backups = c->count - s->report->due;
 	return sweep_state_write(s->v, s->tenant, &s->state, c, &s->call);
 }
 

@@ -64,13 +64,14 @@ static void check_deleted(const struct world *w, const struct plan_row *row, int
 
 void check_safety(const struct world *w, const struct plan *plan, int64_t now)
 {
-	size_t newest = 0, seen[3] = { 0 };
+	size_t newest = 0, deleted = 0, seen[3] = { 0 };
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_row *row = &plan->rows[i];
 		bool good = check_is_good(&w->policy, row->backup, now);
 
-		seen[row->decision]++;
+		deleted += row->backup->state == BACKUP_DELETED;
+		seen[row->decision] += row->backup->state != BACKUP_DELETED;
 		newest += good;
 		if (!row->reasons[0])
 			check_fail(w, now, row->backup, "no reason");
@@ -84,7 +85,7 @@ void check_safety(const struct world *w, const struct plan *plan, int64_t now)
 		if (row->backup->state == BACKUP_PARTIAL && !newest)
 			check_fail(w, now, row->backup, "a partial one goes without a newer good one");
 	}
-	if (plan->keep != seen[DECIDE_KEEP] || plan->remove != seen[DECIDE_DELETE] || plan->hold != seen[DECIDE_HOLD] || plan->good != newest || plan->count != w->count)
+	if (plan->keep != seen[DECIDE_KEEP] || plan->remove != seen[DECIDE_DELETE] || plan->hold != seen[DECIDE_HOLD] || plan->deleted != deleted || plan->good != newest || plan->count != w->count)
 		check_fail(w, now, NULL, "the counts are wrong");
 }
 

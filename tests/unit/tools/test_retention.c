@@ -35,12 +35,12 @@ static void plan_for_people(void **state)
 	three_days();
 	fake_run(TOOL_DONE, "retention", "plan", "acme", NULL);
 	assert_out("acme: nothing is ever removed (no policy is set)\n");
-	assert_out("3 kept, 0 to be deleted, 0 on hold\n");
+	assert_out("3 kept, 0 to be deleted, 0 on hold, 0 deleted already\n");
 	fake_run(TOOL_DONE, "retention", "plan", "acme", "--keep-last=1", NULL);
 	assert_out("acme: keep-last 1 (no policy is set, with rules given here)\n");
 	assert_out("d0     sealed 2026-10-26T12:00:00Z 1.5 KiB keep     last 1");
 	assert_out("d2     sealed 2026-10-24T12:00:00Z 1.5 KiB delete   no keep rule keeps it\n");
-	assert_out("1 kept, 2 to be deleted, 0 on hold\n");
+	assert_out("1 kept, 2 to be deleted, 0 on hold, 0 deleted already\n");
 	fake.backups[1].future = true;
 	fake_run(TOOL_DONE, "retention", "plan", "acme", NULL);
 	assert_err("1 backups are dated in the future");
@@ -116,7 +116,7 @@ static void nothing_is_deleted_unasked(void **state)
 	fake_run_typing("n\n", TOOL_FAILED, "retention", "apply", "acme", "--keep-last=1", NULL);
 	assert_out("d2     sealed");
 	assert_no_out("d0"); /* what stays is not shown */
-	assert_err("Delete 2 backups, and for good those whose grace is over?");
+	assert_err("Delete 2 backups, and for good the 0 whose grace is over, with such in the trash?");
 	assert_err("nothing was done");
 	assert_calls("sweep acme dry override\n");
 	fake.calls[0] = '\0';
@@ -226,6 +226,29 @@ static void what_a_run_tells(void **state)
 	cJSON_Delete(json);
 }
 
+/* What is under a tombstone is not kept; and the question is about what this run would do, not a later one. */
+static void deleted_ones_are_not_kept(void **state)
+{
+	three_days();
+	fake.backups[2].state = BACKUP_DELETED;
+	fake.backups[2].deleted_until_s = fake.now_s + DAY;
+	fake_run(TOOL_DONE, "retention", "plan", "acme", "--keep-last=1", NULL);
+	assert_out("1 kept, 1 to be deleted, 0 on hold, 1 deleted already\n");
+	fake_run(TOOL_DONE, "retention", "plan", "acme", "--keep-last=1", "--json", NULL);
+	assert_out("\"keep\":1,\"delete\":1,\"hold\":0,\"deleted\":1,");
+	fake_run(TOOL_DONE, "retention", "apply", "acme", "--yes", "--keep-last=1", NULL);
+	assert_out("1 kept, 0 on hold\n");
+	fake_run(TOOL_DONE, "retention", "apply", "acme", "--dry-run", "--keep-last=1", NULL);
+	assert_out("acme: 1 to be deleted, 1 kept, 0 on hold; of those deleted earlier 0 go for good, 1 are in their grace\n");
+	fake.swept = (struct sweep_report){ .due = 1, .capped = 1 };
+	fake_run_typing("n\n", TOOL_FAILED, "retention", "apply", "acme", "--keep-last=1", NULL);
+	assert_out("of those deleted earlier 1 go for good, 0 are in their grace\n");
+	assert_err("Delete 0 backups, and for good the 1 whose grace is over");
+	fake_run(TOOL_DONE, "retention", "apply", "acme", "--yes", "--json", NULL);
+	assert_out("\"keep\":2,\"delete\":0,\"hold\":0,");
+	assert_out("\"due\":1,");
+}
+
 static void *stop_soon(void *arg)
 {
 	while (fake.sweeps < 4)
@@ -325,7 +348,8 @@ int main(void)
 		cmocka_unit_test_setup(nothing_is_deleted_unasked, fake_setup), cmocka_unit_test_setup(settings_of_a_run, fake_setup),
 		cmocka_unit_test_setup(what_cannot_be_accepted, fake_setup), cmocka_unit_test_setup(each_doubt_has_its_code, fake_setup),
 		cmocka_unit_test_setup(runs_that_leave_it_to_others, fake_setup), cmocka_unit_test_setup(what_a_run_tells, fake_setup),
-		cmocka_unit_test_setup(runs_in_a_loop, fake_setup), cmocka_unit_test_setup(policies_are_shown, fake_setup),
+		cmocka_unit_test_setup(deleted_ones_are_not_kept, fake_setup), cmocka_unit_test_setup(runs_in_a_loop, fake_setup),
+		cmocka_unit_test_setup(policies_are_shown, fake_setup),
 		cmocka_unit_test_setup(policies_are_set, fake_setup), cmocka_unit_test_setup(policies_that_are_not_set, fake_setup),
 		cmocka_unit_test_setup(an_audit_log_that_cannot_be_written, fake_setup),
 	};

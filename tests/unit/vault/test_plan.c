@@ -40,7 +40,7 @@ static struct policy bare(void)
 static const char *planned(const struct backup *backups, size_t count, const struct policy *policy)
 {
 	static char out[8192];
-	size_t used = 0, seen[3] = { 0 };
+	size_t used = 0, deleted = 0, seen[3] = { 0 };
 	struct plan p;
 
 	out[0] = '\0';
@@ -51,8 +51,12 @@ static const char *planned(const struct backup *backups, size_t count, const str
 		assert_non_null(p.rows[i].reasons[0]);
 		for (size_t k = 0; p.rows[i].reasons[k]; k++)
 			used += (size_t)snprintf(out + used, sizeof(out) - used, "%c%s", k ? ',' : ':', p.rows[i].reasons[k]);
-		seen[p.rows[i].decision]++;
+		if (p.rows[i].backup->state == BACKUP_DELETED)
+			deleted++;
+		else
+			seen[p.rows[i].decision]++;
 	}
+	assert_int_equal(p.deleted, deleted);
 	assert_true(p.keep == seen[DECIDE_KEEP] && p.remove == seen[DECIDE_DELETE] && p.hold == seen[DECIDE_HOLD]);
 	plan_free(&p);
 	return out;
