@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bench_vault.h"
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "crypto/digest.h"
@@ -14,9 +16,10 @@
 /* What retention takes to look at a large tenant and to plan: time and memory.
  *
  *   bench_catalog [BACKUPS] [OBJECTS_OF_EACH]     20000 and 50
+ *   bench_catalog STORE TENANT                    what make_backups made there, by the settings of the environment
  *
- * A store that makes its listing up as it is asked, so that the memory counted is the program's own and not the store's. Every backup is sealed, and remembered from an earlier
- * look, as it is in every run but the first. */
+ * The first on a store that makes its listing up as it is asked, so that the memory counted is the program's own and not the store's. Every backup is sealed, and remembered
+ * from an earlier look, as it is in every run but the first. The second looks twice: the first time nothing is remembered, and every seal is read. */
 
 #define ROOT "backups/acme/"
 #define SEALS "backups/.pishop/t/acme/seals/"
@@ -162,38 +165,66 @@ static long rss_kib(void)
 	return usage.ru_maxrss;
 }
 
-static int run(struct made *m, struct vault *v)
+/* One look and one plan; m NULL: a real store. */
+static int look(struct vault *v, const char *tenant, const struct catalog_memory *memory, struct made *m, struct catalog *c)
 {
-	struct catalog_memory memory = { 0 };
-	struct catalog_options options = { .memory = &memory };
-	AUTO(catalog_free) struct catalog c = { 0 };
+	struct catalog_options options = { .memory = memory };
 	AUTO(plan_free) struct plan plan = { 0 };
 	struct policy policy;
-	int64_t begin, listed;
-	int rc = remember(m, &memory);
+	int64_t begin = clock_mono_ms(), listed;
+	int rc = catalog_read(v, tenant, &options, c, NULL);
 
 	policy_default(&policy);
 	policy.keep_last = 100;
 	policy.keep_daily = 30;
-	m->requests = 0;
-	begin = clock_mono_ms();
-	if (!rc)
-		rc = catalog_read(v, "acme", &options, &c, NULL);
+	policy.min_age_s = 0;
 	listed = clock_mono_ms();
 	if (!rc)
-		rc = plan_make(c.backups, c.count, &policy, c.server_s, &plan);
-	printf("%" PRIu64 " objects in %zu backups: listed in %lld ms with %" PRIu64 " requests, planned in %lld ms (%zu to go), at most %ld MiB\n", c.objects, c.count,
-	       (long long)(listed - begin), m->requests, (long long)(clock_mono_ms() - listed), plan.remove, rss_kib() / 1024);
+		rc = plan_make(c->backups, c->count, &policy, c->server_s, &plan);
+	printf("%" PRIu64 " objects in %zu backups%s: listed in %lld ms", c->objects, c->count, memory ? ", remembered" : "", (long long)(listed - begin));
+	if (m)
+		printf(" with %" PRIu64 " requests", m->requests);
+	printf(", planned in %lld ms (%zu to go), at most %ld MiB\n", (long long)(clock_mono_ms() - listed), plan.remove, rss_kib() / 1024);
+	return rc;
+}
+
+static int look_made(struct made *m, struct vault *v)
+{
+	struct catalog_memory memory = { 0 };
+	AUTO(catalog_free) struct catalog c = { 0 };
+	int rc = remember(m, &memory);
+
+	m->requests = 0;
+	if (!rc)
+		rc = look(v, "acme", &memory, m, &c);
 	free(memory.known);
+	return rc;
+}
+
+static int look_twice(const char *where, const char *tenant)
+{
+	AUTO(catalog_free) struct catalog first = { 0 }, second = { 0 };
+	struct vault *v = bench_vault(where, tenant, true);
+	int rc = v ? look(v, tenant, NULL, NULL, &first) : EIO;
+
+	if (!rc) {
+		qsort(first.backups, first.count, sizeof(*first.backups), by_stem);
+		rc = look(v, tenant, &(struct catalog_memory){ first.backups, first.count }, NULL, &second);
+	}
+	if (v)
+		vault_close(v);
 	return rc;
 }
 
 int main(int argc, char **argv)
 {
-	struct made *m = calloc(1, sizeof(*m));
+	struct made *m;
 	struct vault *v;
 	int rc;
 
+	if (argc == 3 && strchr(argv[1], ':'))
+		return look_twice(argv[1], argv[2]) != 0;
+	m = calloc(1, sizeof(*m));
 	if (!m)
 		return 1;
 	m->backups = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 20000;
@@ -201,7 +232,7 @@ int main(int argc, char **argv)
 	v = open_vault(m);
 	if (!v)
 		return 1;
-	rc = run(m, v);
+	rc = look_made(m, v);
 	vault_close(v);
 	return rc != 0;
 }
