@@ -97,6 +97,11 @@ bool dir_fresh(const struct dir *d, int64_t now)
 	return d->listed && now - d->listed_ms < DIR_FRESH_MS;
 }
 
+bool dir_readable(const struct dir *d, int64_t now)
+{
+	return d->made ? dir_fresh(d, now) : d->listed && now - d->listed_ms < DIR_READ_MS;
+}
+
 enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct dir_entry **out)
 {
 	struct dir_entry *e = entry_of(d, name);

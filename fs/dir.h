@@ -11,6 +11,7 @@
  * INV-DIR  While a listing is under way, names that change here are stamped, and win over what the listing says; removed names stay as `gone` until it
  *          has come back. */
 #define DIR_FRESH_MS 60000
+#define DIR_READ_MS 2000
 
 struct node;
 
@@ -50,7 +51,10 @@ enum dir_answer { DIR_THERE, DIR_ABSENT, DIR_ASK };
 enum dir_answer dir_find(struct dir *d, const char *name, int64_t now, struct dir_entry **out);
 /* True while all names, and emptiness, may be answered from memory. */
 bool dir_fresh(const struct dir *d, int64_t now);
-/* The same, and no name that the store has is hidden here. */
+/* The same for whoever reads all names, as `ls` does: where others may write, that is of this very moment, or the Job that ends with `ls` fails for the scratch folder that
+ * another mount's Job has just removed. What this run made it knows as long as any. */
+bool dir_readable(const struct dir *d, int64_t now);
+/* As dir_fresh, and no name that the store has is hidden here. */
 bool dir_whole(const struct dir *d, int64_t now);
 /* Names that are there (those gone are not counted). */
 size_t dir_count(const struct dir *d);

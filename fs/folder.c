@@ -71,7 +71,9 @@ void folder_read(struct call *c)
 
 	fs_lock(f);
 	if (!c->handle->names || c->offset == 0) {
-		ask = !c->node->special && !c->node->unlinked && !dir_fresh(c->node->dir, clock_mono_ms());
+		ask = !c->node->special && !c->node->unlinked && !dir_readable(c->node->dir, clock_mono_ms());
+		if (ask && dir_fresh(c->node->dir, clock_mono_ms()))
+			dir_expire(c->node->dir);
 		if (!ask)
 			rc = take_names(c);
 	}

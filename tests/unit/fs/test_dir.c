@@ -96,8 +96,11 @@ static void unknown_until_listed(void **state)
 	assert_int_equal(find(d, "c", 1000 + DIR_FRESH_MS), DIR_ASK);
 	assert_int_equal(find(d, "a", 1000 + DIR_FRESH_MS), DIR_ASK);
 	assert_int_equal(dir_count(d), 2);
+	assert_true(dir_readable(d, 1000 + DIR_READ_MS - 1)); /* who reads all names sees those of others sooner */
+	assert_false(dir_readable(d, 1000 + DIR_READ_MS));
 	dir_expire(d);
 	assert_int_equal(find(d, "a", 1001), DIR_ASK);
+	assert_false(dir_readable(d, 1001));
 }
 
 /* Single names are known without limit; whether there are others, which another mount may have written, only for a while. */
@@ -108,6 +111,8 @@ static void made_is_known_without_limit(void **state)
 	(void)state;
 	assert_true(dir_fresh(d, 1000 + DIR_FRESH_MS - 1));
 	assert_false(dir_fresh(d, 1000 + DIR_FRESH_MS));
+	assert_true(dir_readable(d, 1000 + DIR_FRESH_MS - 1));
+	assert_false(dir_readable(d, 1000 + DIR_FRESH_MS));
 	assert_int_equal(find(d, "a", INT64_MAX), DIR_ABSENT);
 	assert_int_equal(dir_count(d), 0);
 	assert_non_null(dir_put(d, "a", false, NULL));
