@@ -233,7 +233,8 @@ static void on_stop(void *arg)
 
 static int start_retention(struct program *p)
 {
-	struct sweep_config config = { .policy = p->policy, .policy_settle_s = -1, .grace_s = (int64_t)conf_number(p->conf, "grace") / 1000 };
+	struct sweep_config config = { .policy = p->policy, .policy_settle_s = -1, .grace_s = (int64_t)conf_number(p->conf, "grace") / 1000,
+				       .lease_ttl_s = (uint32_t)conf_number(p->conf, "retention-lease") / 1000 };
 	int rc;
 
 	if (!conf_bool(p->conf, "retention") || conf_bool(p->conf, "read-only"))

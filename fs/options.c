@@ -56,6 +56,8 @@ static const struct conf_option own[] = {
 	  .help = "Sweep old backups in the background, by each tenant's policy or by the rules below. For mounts that live long." },
 	{ .name = "retention-interval", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "1h", .min = 1000, .max = 604800000,
 	  .help = "Time between two rounds of retention." },
+	{ .name = "retention-lease", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "5m", .min = 3000, .max = 86400000, .hidden = true,
+	  .help = "How long others wait for one that died at its round, for tests." },
 	{ .name = "log-level", .type = CONF_CHOICE, .group = LOGGING, .value_name = "LEVEL", .choices = levels, .fallback = "info",
 	  .help = "What is logged." },
 	{ .name = "log-format", .type = CONF_CHOICE, .group = LOGGING, .value_name = "FORMAT", .choices = formats, .fallback = "text",

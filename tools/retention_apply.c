@@ -28,6 +28,8 @@ static const struct conf_option own[] = {
 	  .help = "A stricter policy holds when an earlier run has seen it so long before." },
 	{ .name = "expect", .type = CONF_DURATION, .group = RUN, .value_name = "TIME", .max = 3650ull * 86400 * 1000,
 	  .help = "Stop where the newest sealed backup is older: backups do not come in any more. Unset: not looked at." },
+	{ .name = "retention-lease", .type = CONF_DURATION, .group = RUN, .value_name = "TIME", .fallback = "5m", .min = 3000, .max = 86400000, .hidden = true,
+	  .help = "How long others wait for one that died at its run, for tests." },
 };
 static const size_t own_count = ARRAY_LEN(own);
 static const struct verb_options options = { own, &own_count };
@@ -89,6 +91,7 @@ static int settings(const struct tool *t, struct applying *a)
 		.policy_settle_s = seconds(t, "policy-settle"),
 		.expect_s = seconds(t, "expect"),
 		.interval_s = seconds(t, "loop"),
+		.lease_ttl_s = (uint32_t)seconds(t, "retention-lease"),
 		.stop = t->stop,
 	};
 	if (a->loop && conf_has(t->conf, "accept"))

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from . import mongo, services, trees
-from .failure import Failure, expect
+from .failure import Failure, Skip, expect
 from .mount import KEY, Mount, PlainMount
 from .registry import DIR, PLAIN, S3
 
@@ -109,16 +109,26 @@ class Fixture:
             raise Failure(f"exit code {process.returncode}, wanted {code}, of:\n{script}\n{output[-3000:]}\n{self.log_tail()}")
         return output
 
-    def ctl(self, *words, code=0):
-        """Runs pishopctl on the same store; its output (errors included)."""
+    def ctl_command(self, *words):
+        """The command line of pishopctl on the same store."""
         program = Path(self.program).parent.parent / "tools" / "pishopctl"
         verb = [words[0]] + ([words[1]] if words[0] in ("retention", "hold", "audit") else [])
-        command = [str(program), *verb, "--store", self.location(), *words[len(verb):]]
-        done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=100, check=False)
+        return [str(program), *verb, "--store", self.location(), *words[len(verb):]]
+
+    def ctl(self, *words, code=0, timeout=100):
+        """Runs pishopctl on the same store; its output (errors included)."""
+        done = subprocess.run(self.ctl_command(*words), env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=timeout, check=False)
         if code is not None and done.returncode != code:
             raise Failure(f"exit code {done.returncode}, wanted {code}, of {' '.join(words)}:\n{done.stdout[-3000:]}\n{self.log_tail()}")
         return done.stdout
+
+    def bench(self, name, *words, timeout=600):
+        """Runs a program of tests/bench of the same build on the same store."""
+        program = Path(self.program).parent.parent / "tests" / "bench" / name
+        if not program.exists():
+            raise Skip(f"the build has no {program}")
+        subprocess.run([str(program), self.location(), *words], env=self.environment(), stdin=subprocess.DEVNULL, timeout=timeout, check=True)
 
     def states(self, tenant="acme"):
         """{backup: state}, as pishopctl list tells."""

@@ -140,6 +140,7 @@ static void settings_of_a_run(void **state)
 	assert_int_equal(fake.sweep.policy_settle_s, DAY);
 	assert_int_equal(fake.sweep.expect_s, 0);
 	assert_int_equal(fake.sweep.interval_s, 0);
+	assert_int_equal(fake.sweep.lease_ttl_s, 300);
 	assert_ptr_equal(fake.sweep.stop, &fake.stop);
 	for (size_t i = 0; i < DOUBT_COUNT; i++)
 		assert_false(fake.sweep.accept_doubt[i]);

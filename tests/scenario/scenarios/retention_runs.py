@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention over many objects, beside Jobs, killed, and in three places at once."""
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from harness import expect, scenario
+from harness.failure import expect_equal
+from harness.objects import objects
+from harness.registry import S3
+
+BACKUPS, LEAST, MOST, KEPT = 100, 100, 900, 10  # about 50,000 objects
+LEASE = 9
+POLICY = (f"--keep-last={KEPT}", "--min-age=0")
+APPLY = ("retention", "apply", "acme", "--policy-settle=0", "--grace=1", "--max-percent=100", f"--retention-lease={LEASE}", "--yes")
+JOB = "mkdir $N; for i in 1 2 3 4; do head -c 30000 /dev/urandom >$N/$i.bson.gz; done; echo '{}' >$N/metadata.json; tar -czf $N.tar.gz $N; rm -rf $N; tar -tzf $N.tar.gz >/dev/null"
+
+
+class JobLoop(threading.Thread):
+    """Jobs, one after the other, whose backups have no time in their names: no rule counts them, and none may go."""
+
+    def __init__(self, fx, pause=0.5):
+        super().__init__(daemon=True)
+        self.fx, self.pause, self.names, self.failure = fx, pause, [], None
+        self.end = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.end.wait(self.pause):
+            name = f"job-{len(self.names)}"
+            try:
+                self.fx.sh(JOB, env={"N": name})
+            except Exception as failure:  # for the scenario's own thread
+                self.failure = failure
+                return
+            self.names.append(name)
+
+    def stop(self):
+        """The names of all its backups; each of its Jobs must have ended well."""
+        self.end.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+        return self.names
+
+
+def audit(fx):
+    """All lines of the log, which must be whole."""
+    fx.ctl("audit", "verify", "acme")
+    return [json.loads(line) for line in fx.ctl("audit", "show", "acme", "--json").splitlines() if line.startswith("{")]
+
+
+def told_once(lines, event):
+    """The backups of which the log tells that, each once."""
+    told = [line["backup"] for line in lines if line["event"] == event]
+    twice = sorted({name for name in told if told.count(name) > 1})
+    expect(not twice, f"{event} twice: {twice}")
+    return set(told)
+
+
+def rows(fx):
+    text = fx.ctl("list", "acme", "--json")
+    return {row["backup"]: row for row in json.loads(text[text.index("{"):])["backups"]}
+
+
+def many(fx, versions):
+    """The bucket; names of what must stay and of what must go, and the number of objects."""
+    if versions:
+        fx.minio
+        objects(fx).keep_versions()
+    fx.bench("make_backups", "acme", str(BACKUPS), str(LEAST), str(MOST), "100")
+    found = rows(fx)
+    fx.ctl("retention", "policy", "acme", *POLICY)
+    names = sorted(found)
+    return set(names[-KEPT:]), set(names[:-KEPT]), sum(row["objects"] for row in found.values())
+
+
+def ended_well(fx, stay, go, jobs, versions):
+    """All that should stay is whole, all that should go is gone without a trace but in the log."""
+    expect_equal(fx.states(), {name: "sealed" for name in stay | set(jobs)}, "states at the end")
+    fx.ctl("verify", "--full", "acme", timeout=300)
+    lines = audit(fx)
+    expect_equal(told_once(lines, "deleting"), go, "what the log says was deleted")
+    expect_equal({line["backup"] for line in lines if line["event"] == "deleted"}, go, "what the log says is gone")
+    expect(not {line["backup"] for line in lines if line["event"] == "tombstoned"} - go, "the log tells of a tombstone that should not be")
+    store = objects(fx)
+    left = [key for key in (version["Key"] for version in store.versions("")) if any(name in key for name in go)] if versions else \
+        [key for key in store.keys() if any(name in key for name in go)]
+    expect(not left, f"{len(left)} objects of what is gone are there: {left[:5]}")
+
+
+def sweep(fx, versions):
+    stay, go, count = many(fx, versions)
+    fx.mount()
+    before = fx.requests()
+    fx.sh(JOB, env={"N": "job-a"})
+    job = sum(fx.requests().values()) - sum(before.values())
+    loop, before = JobLoop(fx), fx.requests()
+    begun = time.monotonic()
+    while True:
+        text = fx.ctl(*APPLY, "--json", timeout=300)
+        run = json.loads(text[text.rindex("\n{") + 1 if "\n{" in text else text.index("{"):])["tenants"][0]
+        if not run["tombstoned"] and not run["deleted"] and not run["waiting"]:
+            break
+        time.sleep(1.5)
+    seconds = time.monotonic() - begun
+    jobs = loop.stop()
+    after = fx.requests()
+    used = {api: after[api] - before.get(api, 0) for api in after if after[api] != before.get(api, 0)}
+    ours = sum(used.values()) - job * len(jobs)
+    fx.measure(f"sweep of {count} objects in {BACKUPS} backups, {len(go)} to go", f"{ours} requests ({ours / count:.4f} for each object) beside {len(jobs)} Jobs of {job}, "
+               f"{seconds:.1f} s; all {used}")
+    ended_well(fx, stay, go, jobs + ["job-a"], versions)
+    expect(ours < count / 100, f"{ours} requests for {count} objects")
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=900, mounted=False)
+def sweep_of_50000_objects(fx):
+    """A sweep of 50,000 objects takes less than 0.01 requests for each, while Jobs write; what is to go is gone, nothing else is."""
+    sweep(fx, versions=False)
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=900, mounted=False)
+def sweep_of_50000_versions(fx):
+    """The same in a bucket that keeps versions: none of what is gone is left."""
+    sweep(fx, versions=True)
+
+
+# ---- killed
+
+def killed(fx, versions):
+    stay, go, _ = many(fx, versions)
+    fx.mount()
+    loop, rng, cut = JobLoop(fx, pause=3), random.Random(), []
+    seed = int(os.environ.get("PISHOPFS_TEST_SEED", rng.randrange(1 << 30)))
+    print(f"PISHOPFS_TEST_SEED={seed}")
+    rng.seed(seed)
+    while len(cut) < 30:
+        with open(fx.work / "apply.log", "ab") as log:
+            run = subprocess.Popen(fx.ctl_command(*APPLY), env=fx.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # Not all of them soon, so that the last kills still meet work; some so late that a long deletion is under way.
+        moment = rng.uniform(0, 1.5)
+        try:
+            run.wait(moment)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
+        cut.append(round(moment, 2) if run.returncode == -9 else run.returncode)
+        time.sleep(LEASE + 1 if run.returncode == -9 else 1)
+    end = time.monotonic() + 300
+    while set(fx.states()) & go:
+        expect(time.monotonic() < end, f"still there: {set(fx.states()) & go}")
+        fx.ctl(*APPLY, code=None, timeout=300)
+        time.sleep(1.5)
+    fx.ctl(*APPLY, timeout=300)
+    fx.measure("killed after seconds, or the exit code", cut)
+    ended_well(fx, stay, go, loop.stop(), versions)
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=1800, mounted=False)
+def sweep_killed_30_times(fx):
+    """Retention killed (kill -9) at 30 random moments of a sweep of 50,000 objects, while Jobs write, ends as if it had not been; nothing that should stay is touched."""
+    killed(fx, versions=False)
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=1800, mounted=False)
+def sweep_of_versions_killed_30_times(fx):
+    """The same in a bucket that keeps versions."""
+    killed(fx, versions=True)
