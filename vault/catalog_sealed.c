@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/catalog_private.h"
 
+#include "crypto/chunks.h"
 #include "vault/json.h"
 
 #include <errno.h>
@@ -75,11 +76,66 @@ static void take_seal(struct backup *b, const struct seal *seal, const struct re
 	memcpy(b->seal_etag, id->etag, sizeof(b->seal_etag));
 }
 
+static void take_sealed(struct row *r, const struct seal *seal, const struct record_id *id)
+{
+	take_seal(&r->b, seal, id);
+	r->b.state = BACKUP_SEALED;
+	r->b.bytes = seal->bytes;
+}
+
 static void take_members(struct backup *b, const struct members *m)
 {
 	b->objects = m->count;
 	b->bytes = m->bytes;
 	memcpy(b->listed, m->listed, sizeof(b->listed));
+}
+
+/* ---- the listing that a seal stands for */
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct store_object *)a)->key, ((const struct store_object *)b)->key);
+}
+
+static int as_object(struct scan *s, const struct seal_entry *e, struct store_object *out)
+{
+	char path[PATH_CAP], key[PATH_CAP];
+	bool folder = e->type == ENTRY_FOLDER;
+
+	if (snprintf(path, sizeof(path), "%s/%s", s->tenant, e->path) >= (int)sizeof(path) || path_key(&s->v->rules, key, path, folder))
+		return ENAMETOOLONG;
+	*out = (struct store_object){ .key = strdup(key), .size = object_length(e->size) };
+	memcpy(out->etag, e->etag, sizeof(out->etag));
+	return out->key ? 0 : ENOMEM;
+}
+
+/* Whether what was listed of the tenant is, name by name, length by length and ETag by ETag, what the seal lists: then nothing else need be looked at. No is no
+ * judgement: copies have other ETags, and scratch may stand beside it. */
+static int listed_as_sealed(struct scan *s, const struct row *r, const struct seal *seal, bool *yes)
+{
+	struct store_object *list = r->b.objects == seal->count ? calloc(seal->count + 1, sizeof(*list)) : NULL;
+	uint8_t listed[DIGEST_BYTES] = { 0 };
+	struct digest *d = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	*yes = false;
+	if (!list)
+		return r->b.objects == seal->count ? ENOMEM : 0;
+	for (size_t i = 0; i < seal->count && !rc; i++, count += !rc)
+		rc = as_object(s, &seal->entries[i], &list[i]);
+	if (!rc)
+		rc = digest_new(&d);
+	if (!rc)
+		qsort(list, count, sizeof(*list), by_key);
+	for (size_t i = 0; i < count && !rc; i++)
+		listed_add(d, listed, &list[i]);
+	*yes = !rc && memcmp(listed, r->b.listed, sizeof(listed)) == 0;
+	digest_free(d);
+	while (count)
+		free(list[--count].key);
+	free(list);
+	return rc == ENAMETOOLONG ? 0 : rc;
 }
 
 /* *found: what was found; *again: the seal was replaced meanwhile. */
@@ -113,6 +169,17 @@ static int compare(struct scan *s, struct row *r, const struct seal *seal, const
 	return 0;
 }
 
+static int look_at(struct scan *s, struct row *r, const struct seal *seal, const struct record_id *id, unsigned threads, bool *again)
+{
+	bool same;
+	int rc = listed_as_sealed(s, r, seal, &same);
+
+	if (rc || !same)
+		return rc ? rc : compare(s, r, seal, id, threads, again);
+	take_sealed(r, seal, id);
+	return 0;
+}
+
 static int read_and_compare(struct scan *s, struct row *r, unsigned threads, bool *again)
 {
 	AUTO(seal_free) struct seal seal = { 0 };
@@ -122,7 +189,7 @@ static int read_and_compare(struct scan *s, struct row *r, unsigned threads, boo
 
 	*again = false;
 	if (!rc)
-		return compare(s, r, &seal, &id, threads, again);
+		return look_at(s, r, &seal, &id, threads, again);
 	if (!counts_for_nothing(rc))
 		return rc;
 	set_time(&r->b);

@@ -460,6 +460,42 @@ static void what_is_remembered_needs_no_request(void **state)
 	catalog_free(&second);
 }
 
+static uint64_t lists_of(struct kit *k, const struct catalog_memory *m)
+{
+	struct catalog_options options = { .memory = m };
+	AUTO(catalog_free) struct catalog c;
+	uint64_t before = kit_calls(k, STORE_LIST);
+
+	assert_int_equal(read_with(k, &options, &c), 0);
+	for (size_t i = 0; i < c.count; i++)
+		assert_int_equal(c.backups[i].state, BACKUP_SEALED);
+	return kit_calls(k, STORE_LIST) - before;
+}
+
+/* In order of key a folder comes behind its neighbours with "-" in place of "/", in a seal before them. */
+static void what_its_seal_lists_needs_no_listing_of_its_own(void **state)
+{
+	static const char *const paths[] = { "/", "/a/", "/a/x", "/a-b", "/empty" };
+	struct kit *k = *state;
+	AUTO(catalog_free) struct catalog c;
+	struct catalog_memory m;
+	char path[64];
+
+	sealed_make(k, OTHER);
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		snprintf(path, sizeof(path), STEM "%s", paths[i]);
+		sealed_put(k, path, paths[i][1] == 'a' && paths[i][2] != '/' ? "x" : "", STATE_CLOSED);
+	}
+	sealed_seal(k, STEM, NULL);
+	assert_int_equal(read_with(k, NULL, &c), 0);
+	assert_int_equal(c.count, 2);
+	qsort(c.backups, c.count, sizeof(*c.backups), (int (*)(const void *, const void *))strcmp);
+	m = (struct catalog_memory){ c.backups, c.count };
+	assert_int_equal(lists_of(k, NULL), lists_of(k, &m));
+	sealed_put(k, STEM "/scratch", "x", STATE_CLOSED); /* what the seal does not list is looked at */
+	assert_int_equal(look(k, STEM).state, BACKUP_DAMAGED);
+}
+
 static void what_has_changed_is_looked_at(void **state)
 {
 	struct kit *k = *state;
@@ -639,7 +675,7 @@ int main(void)
 		T(a_seal_that_is_replaced_meanwhile_is_read_again), T(scratch), T(a_name_is_no_line), T(deleted), T(unsealed),
 		T(partial_by_its_members), T(partial_by_a_failed_path), T(a_seal_goes_before_records), T(an_upload_says_open_or_partial), T(a_live_writer_lets_it_settle),
 		T(an_unreadable_record_lets_it_settle), T(times_ahead), T(held), T(an_error_leaves_nothing), T(an_unreadable_member_is_no_damage), T(it_stops),
-		T(what_is_remembered_needs_no_request), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants), T(the_sealer_and_the_catalog_agree),
+		T(what_is_remembered_needs_no_request), T(what_its_seal_lists_needs_no_listing_of_its_own), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants), T(the_sealer_and_the_catalog_agree),
 		T(retention_stands_on_it),
 	};
 
