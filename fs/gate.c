@@ -9,6 +9,7 @@
 #include "fs/reply.h"
 #include "fs/sets.h"
 #include "fs/shelf.h"
+#include "fs/witness.h"
 #include "vault/sealer.h"
 #include "vault/tombstone.h"
 
@@ -326,6 +327,7 @@ static void read_run(struct call *c)
 		rc = sets_look(c->fs, step.path, false, &c->store);
 	if (rc && rc != ESTALE)
 		log_path(LOG_WARN, "seal", step.path, "its seal cannot be read, so it is not compared with it: %s", strerror(rc));
+	witness_read(c);
 	c->gated(c);
 }
 
@@ -345,10 +347,12 @@ static void gate_read(struct call *c, void (*next)(struct call *c))
 		s->acted_ms = clock_mono_ms();
 	ask = s && !set_known(s);
 	fs_unlock(f);
-	if (ask)
+	if (ask) {
 		call_run(c, f->gate_pool, read_run);
-	else
-		next(c);
+		return;
+	}
+	witness_read(c);
+	next(c);
 }
 
 void gate_open(struct call *c, void (*next)(struct call *c))

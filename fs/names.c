@@ -5,6 +5,7 @@
 #include "fs/reply.h"
 #include "fs/status.h"
 #include "base/clock.h"
+#include "vault/audit.h"
 
 #include <errno.h>
 
@@ -249,10 +250,12 @@ static void put_run(struct call *c, enum entry_type type, const char *content)
 		rc = path_key(vault_rules(f->vault), key, path, false);
 	if (!rc)
 		rc = object_put_small(f->vault, key, content, strlen(content), &attrs, &nothing, &o, NULL);
-	if (rc)
+	if (rc) {
 		not_made(c, rc);
-	else
-		made(c, type, o);
+		return;
+	}
+	audit_committed(f->vault, path, strlen(content));
+	made(c, type, o);
 }
 
 static void symlink_run(struct call *c)

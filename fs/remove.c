@@ -6,6 +6,7 @@
 #include "fs/names.h"
 #include "fs/reply.h"
 #include "fs/settle.h"
+#include "fs/witness.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -58,8 +59,10 @@ static void unlink_run(struct call *c)
 	if (!rc)
 		rc = content ? writer_unlink(content->writer, readable) : remove_file(f, path, node->object);
 	fs_lock(f);
-	if (!rc)
+	if (!rc) {
+		witness_removed(c, node);
 		drop = names_gone(f, node);
+	}
 	fs_unlock(f);
 	content_unref(drop);
 	content_unref(content);
@@ -68,8 +71,9 @@ static void unlink_run(struct call *c)
 }
 
 /* The lock is held. A closed file that nobody is busy with: EAGAIN where it is not. */
-static int unlink_now(struct fs *f, struct node *node)
+static int unlink_now(struct call *c, struct node *node)
 {
+	struct fs *f = c->fs;
 	char path[PATH_CAP];
 	int rc;
 
@@ -78,9 +82,11 @@ static int unlink_now(struct fs *f, struct node *node)
 	rc = node_path(&f->nodes, node, path);
 	if (!rc)
 		rc = remove_file(f, path, node->object);
-	if (!rc)
-		names_gone(f, node);
-	return rc;
+	if (rc)
+		return rc;
+	witness_removed(c, node);
+	names_gone(f, node);
+	return 0;
 }
 
 void names_unlink(struct call *c)
@@ -97,7 +103,7 @@ void names_unlink(struct call *c)
 		if (node->special)
 			rc = EPERM;
 		else
-			rc = node->type == ENTRY_FOLDER ? EISDIR : unlink_now(f, node);
+			rc = node->type == ENTRY_FOLDER ? EISDIR : unlink_now(c, node);
 	}
 	fs_unlock(f);
 	if (found == NAME_ASK)
@@ -167,6 +173,7 @@ static void rmdir_run(struct call *c)
 		sent = tree_send_removals(f->vault, path);
 	fs_lock(f);
 	if (!rc && !sent) {
+		witness_removed(c, node);
 		names_gone(f, node);
 	} else if (sent) { /* some names exist again: which, only the store knows */
 		dir_expire(node->dir);

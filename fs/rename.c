@@ -7,6 +7,7 @@
 #include "fs/reply.h"
 #include "fs/sets.h"
 #include "fs/settle.h"
+#include "vault/audit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +126,7 @@ static int move_closed(struct call *c, struct move *m)
 	struct store_cond cond = { .if_none_match = !m->over };
 	struct object_place place;
 	struct trailer attrs;
+	int rc;
 
 	if (!node->object || node->trouble || node->foreign)
 		return node->trouble ? node->trouble : EACCES;
@@ -141,7 +143,10 @@ static int move_closed(struct call *c, struct move *m)
 	attrs.mtime = node->attrs.mtime;
 	attrs.state = node->attrs.state;
 	fs_unlock(f);
-	return object_move(f->vault, node->object, m->from, m->to_key, m->attrs_went ? &attrs : NULL, &cond);
+	rc = object_move(f->vault, node->object, m->from, m->to_key, m->attrs_went ? &attrs : NULL, &cond);
+	if (!rc)
+		audit_committed(f->vault, m->to, attrs.size);
+	return rc;
 }
 
 static int move_file(struct call *c, struct move *m)

@@ -38,6 +38,7 @@ struct set {
 	bool due;                 /* to be sealed as soon as no writer is left */
 	uint64_t changes;         /* counts what changed it, so that a seal made meanwhile is known to be old */
 	int64_t acted_ms;         /* last operation */
+	int64_t read_ms;          /* a file that its seal lists was last opened for reading, 0: never; witness.c */
 };
 
 int sets_start(struct fs *f); /* ENOMEM, EAGAIN */

@@ -36,10 +36,13 @@ static int line_json(const struct tool *t, const struct audit_entry *e)
 
 static void line_text(const struct tool *t, const struct audit_entry *e)
 {
-	char at[SHOW_CAP];
+	char at[SHOW_CAP], bytes[SHOW_CAP], sum[64] = "";
 
 	show_time(at, e->at_s);
-	show_line(t, "%s  %-10s  %s%s%s", at, audit_event_name(e->event), e->backup[0] ? e->backup : "-", e->detail ? "  " : "", e->detail ? e->detail : "");
+	show_bytes(bytes, e->bytes);
+	if (e->objects)
+		snprintf(sum, sizeof(sum), "  (%llu, %s)", (unsigned long long)e->objects, bytes);
+	show_line(t, "%s  %-10s  %s%s%s%s", at, audit_event_name(e->event), e->backup[0] ? e->backup : "-", e->detail ? "  " : "", e->detail ? e->detail : "", sum);
 }
 
 static int on_line(void *arg, const char *line, size_t len)
@@ -70,7 +73,7 @@ static int read_log(struct reading *r, char tenant[PATH_CAP], char *why, size_t 
 		return code;
 	copy_text(tenant, PATH_CAP, target.tenant);
 	why[0] = '\0';
-	*rc = audit_read(r->t->vault, target.tenant, on_line, r, why, cap, &call);
+	*rc = (r->show ? audit_read : audit_verify)(r->t->vault, target.tenant, on_line, r, why, cap, &call);
 	return TOOL_DONE;
 }
 
@@ -119,7 +122,7 @@ static int run_verify(struct tool *t)
 	}
 	if (rc)
 		return broken(t, tenant, why);
-	show_line(t, "%s: %llu lines, each linked to the one before it", tenant, (unsigned long long)r.lines);
+	show_line(t, "%s: the audit log is whole: %llu lines, each linked to the one before it", tenant, (unsigned long long)r.lines);
 	return TOOL_DONE;
 }
 
@@ -131,5 +134,5 @@ const struct verb verb_audit_show = {
 const struct verb verb_audit_verify = {
 	.name = "audit verify", .arguments = "TENANT", .least = 1, .most = 1, .access = VERB_READS, .run = run_verify, .options = { &options_json },
 	.help = "Checks that no line of that log was changed, added or left out.",
-	.more = "A log whose newest lines were removed is still whole; the next run of retention remembers how far it was, and tells.",
+	.more = "Each line holds the digest of the one before it. That newest segments were removed is told as well, as far as the last run of retention saw them.",
 };

@@ -44,6 +44,31 @@ struct audits {
 	struct audit *first;
 };
 
+/* ---- the log of the program */
+
+static void say(const char *tenant, enum audit_event event, const char *backup, const char *detail)
+{
+	enum log_level level = event == AUDIT_DAMAGE || event == AUDIT_STOPPED ? LOG_WARN : LOG_INFO;
+
+	log_msg(level, "audit", "%s %s%s%s%s%s", tenant, audit_event_name(event), backup ? " " : "", backup ? backup : "", detail && detail[0] ? ": " : "",
+		detail ? detail : "");
+}
+
+/* Many are one line: nothing was told of it before. */
+static bool is_gathered(enum audit_event event, const char *seal)
+{
+	return event == AUDIT_COMMITTED || (event == AUDIT_REMOVED && !(seal && seal[0]));
+}
+
+static void say_gathered(const char *tenant, const struct note *n)
+{
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "%llu, %llu bytes%s%s", (unsigned long long)n->objects, (unsigned long long)n->bytes, n->detail ? "; " : "",
+		 n->detail ? n->detail : "");
+	say(tenant, n->event, n->backup, detail);
+}
+
 /* ---- notes */
 
 static void note_free(struct note *n)
@@ -52,10 +77,14 @@ static void note_free(struct note *n)
 	free(n->detail);
 }
 
+/* The first so many: they stand in the bucket, or never will. */
 static void drop_notes(struct audit *a, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (is_gathered(a->notes[i].event, a->notes[i].seal))
+			say_gathered(a->tenant, &a->notes[i]);
 		note_free(&a->notes[i]);
+	}
 	a->count -= count;
 	if (a->count)
 		memmove(a->notes, a->notes + count, a->count * sizeof(*a->notes));
@@ -85,15 +114,15 @@ static bool same_backup(const struct note *n, const char *backup)
 	return n->backup && backup ? strcmp(n->backup, backup) == 0 : n->backup == backup;
 }
 
-/* One more commit of a backup of which nothing else was noted since. */
+/* One more of what is gathered, of a backup of which nothing else was noted since. */
 static bool merged(struct audit *a, const struct audit_line *line)
 {
-	for (size_t i = a->count, looks = 0; line->event == AUDIT_COMMITTED && i > a->writing && looks < MERGE_BACK; looks++) {
+	for (size_t i = a->count, looks = 0; is_gathered(line->event, line->seal) && i > a->writing && looks < MERGE_BACK; looks++) {
 		struct note *n = &a->notes[--i];
 
 		if (!same_backup(n, line->backup))
 			continue;
-		if (n->event != AUDIT_COMMITTED)
+		if (n->event != line->event || n->seal[0])
 			return false;
 		n->objects += line->objects;
 		n->bytes += line->bytes;
@@ -121,18 +150,6 @@ static bool append(struct audit *a, const struct audit_line *line)
 	return true;
 }
 
-/* Commits are many, and told by the writer already. */
-static void say(const char *tenant, const struct audit_line *line)
-{
-	enum log_level level = line->event == AUDIT_COMMITTED				  ? LOG_DEBUG :
-			       line->event == AUDIT_DAMAGE || line->event == AUDIT_STOPPED ? LOG_WARN :
-											     LOG_INFO;
-	const char *detail = line->detail ? line->detail : "";
-
-	log_msg(level, "audit", "%s %s%s%s%s%s", tenant, audit_event_name(line->event), line->backup ? " " : "", line->backup ? line->backup : "",
-		detail[0] ? ": " : "", detail);
-}
-
 static void say_refused(struct audit *a, const char *why)
 {
 	if (!a->refused)
@@ -144,8 +161,10 @@ static void say_refused(struct audit *a, const char *why)
 void audit_note(struct vault *v, const char *tenant, const struct audit_line *line)
 {
 	struct audits *all = v->audits;
+	bool gathered = is_gathered(line->event, line->seal);
 
-	say(tenant, line);
+	if (!gathered)
+		say(tenant, line->event, line->backup, line->detail);
 	if (!all)
 		return; /* at the very end of a vault */
 	pthread_mutex_lock(&all->lock);
@@ -154,17 +173,32 @@ void audit_note(struct vault *v, const char *tenant, const struct audit_line *li
 
 	if (a && v->config.read_only)
 		say_refused(a, "it is open for reading only");
-	if (a && !a->refused && !merged(a, line) && !append(a, line) && !a->lost++)
+	if (a && (gathered || !a->refused) && !merged(a, line) && !append(a, line) && !a->lost++)
 		log_msg(LOG_ERROR, "audit", "lines about %s are lost to the bucket's log: too many wait, or no memory; they stand in this one", tenant);
 	pthread_mutex_unlock(&all->lock);
 }
 
+void audit_committed(struct vault *v, const char *path, uint64_t bytes)
+{
+	const char *name = strchr(path, '/');
+	char tenant[PATH_CAP], top[STEM_CAP];
+	struct stem stem;
+
+	if (!name || path[0] == '.')
+		return;
+	path_tenant(tenant, path);
+	snprintf(top, sizeof(top), "%.*s", (int)strcspn(name + 1, "/"), name + 1);
+	stem_of(top, &stem);
+	audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_COMMITTED, .backup = stem.text, .objects = 1, .bytes = bytes });
+}
+
 /* ---- a segment */
 
-static void put_note(struct json_out *o, const struct note *n, const char *writer, const char *prev)
+static void put_note(struct json_out *o, const struct note *n, const char *tenant, const char *writer, const char *prev)
 {
 	json_begin(o, NULL, '{');
 	json_put_u64(o, "audit", 1);
+	json_put_text(o, "tenant", tenant);
 	json_put_time(o, "at", n->at_s);
 	json_put_text(o, "event", audit_event_name(n->event));
 	json_put_text(o, "backup", n->backup);
@@ -193,7 +227,7 @@ static int make_segment(struct vault *v, struct audit *a, char prev[DIGEST_HEX],
 	while (!rc && *count < a->count && *count < SEGMENT_LINES && text->len < SEGMENT_BYTES) {
 		size_t begin = text->len;
 
-		put_note(&o, &a->notes[*count], writer, prev);
+		put_note(&o, &a->notes[*count], a->tenant, writer, prev);
 		rc = o.rc;
 		if (!rc)
 			rc = audit_hash((const char *)text->data + begin, text->len - begin - 1, prev);
@@ -258,18 +292,26 @@ static int put_next(struct vault *v, struct audit *a, size_t *count, struct stor
 	return rc == EEXIST || rc == ESTALE ? EBUSY : rc;
 }
 
+/* How many wait. Where the store does not let us write here they are told, and let go. */
+static size_t waiting(struct vault *v, struct audit *a)
+{
+	size_t count;
+
+	pthread_mutex_lock(&v->audits->lock);
+	if (a->refused)
+		drop_notes(a, a->count);
+	count = a->count;
+	pthread_mutex_unlock(&v->audits->lock);
+	return count;
+}
+
 static int flush_one(struct vault *v, struct audit *a, struct store_call *call)
 {
-	size_t count = 1;
+	size_t count;
 	int rc = 0;
 
 	pthread_mutex_lock(&a->io);
-	while (!rc && count) {
-		pthread_mutex_lock(&v->audits->lock);
-		count = a->count;
-		pthread_mutex_unlock(&v->audits->lock);
-		if (!count)
-			break;
+	while (!rc && waiting(v, a)) {
 		rc = put_next(v, a, &count, call);
 		pthread_mutex_lock(&v->audits->lock);
 		a->writing = 0;

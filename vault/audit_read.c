@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "vault/json.h"
+#include "vault/sweep_private.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -80,6 +81,7 @@ int audit_decode(const char *line, size_t len, struct audit_entry *out)
 
 	json_parse(&j, line, len);
 	json_get_version(&j, "audit", 1);
+	json_get_text(&j, "tenant", e.tenant, sizeof(e.tenant));
 	json_get_time(&j, "at", &e.at_s);
 	json_get_word(&j, "event", event_names, AUDIT_EVENTS, &event);
 	get_or_null(&j, "backup", e.backup, sizeof(e.backup));
@@ -173,6 +175,8 @@ struct reading {
 	size_t cap;
 	char prev[DIGEST_HEX];  /* digest of the line before */
 	uint64_t segment;
+	uint64_t known;         /* it had so many segments once, 0: not known, */
+	char known_hash[DIGEST_HEX]; /* and the last line of these had this digest */
 	struct store_call *user;
 };
 
@@ -199,6 +203,8 @@ static int read_line(struct reading *r, const char *line, size_t len, size_t num
 		return wrong(r, rc, "line %zu is of a newer version of this program", number);
 	if (rc)
 		return wrong(r, rc, "line %zu cannot be read: %s", number, rc == EBADMSG ? "it is none of ours" : strerror(rc));
+	if (strcmp(e.tenant, r->tenant) != 0)
+		return wrong(r, EBADMSG, "line %zu is of the log of %s: that was copied here", number, e.tenant);
 	if (strcmp(e.prev, r->prev) != 0)
 		return wrong(r, EBADMSG, "line %zu does not follow the one before it: lines were removed, or changed", number);
 	rc = audit_hash(line, len, r->prev);
@@ -225,27 +231,53 @@ static int read_segment(struct reading *r)
 		rc = read_line(r, line, line_len, ++number);
 	if (!rc && (at != len || !number))
 		rc = wrong(r, EBADMSG, "it does not end as it should");
+	if (!rc && r->segment == r->known && strcmp(r->prev, r->known_hash) != 0)
+		rc = wrong(r, EBADMSG, "it is not the one that the last run of retention saw: the log was written anew from here, or before");
 	return rc;
+}
+
+static int read_all(struct reading *r)
+{
+	AUTO(record_names_free) struct record_names names = { 0 };
+	int rc = record_list(r->v, r->tenant, "audit", &names, r->user);
+
+	if (r->cap)
+		r->why[0] = '\0';
+	if (rc)
+		snprintf(r->why, r->cap, "its segments cannot be listed: %s", strerror(rc));
+	for (size_t i = names.count; i-- > 0 && !rc;) {
+		uint64_t number = audit_number(names.names[i].name);
+
+		r->segment++;
+		if (number != r->segment)
+			rc = number ? wrong(r, EBADMSG, "missing") : wrong(r, EBADMSG, "\"%s\" stands among the segments", names.names[i].name);
+		else
+			rc = read_segment(r);
+	}
+	if (rc || r->segment >= r->known)
+		return rc;
+	r->segment++;
+	return wrong(r, EBADMSG, "missing, and all behind it: the last run of retention saw %llu", (unsigned long long)r->known);
 }
 
 int audit_read(struct vault *v, const char *tenant, audit_seen *fn, void *arg, char *why, size_t cap, struct store_call *call)
 {
 	struct reading r = { .v = v, .tenant = tenant, .fn = fn, .arg = arg, .why = why, .cap = cap, .prev = AUDIT_ZEROS, .user = call };
-	AUTO(record_names_free) struct record_names names = { 0 };
-	int rc = record_list(v, tenant, "audit", &names, call);
 
-	if (cap)
-		why[0] = '\0';
+	return read_all(&r);
+}
+
+int audit_verify(struct vault *v, const char *tenant, audit_seen *fn, void *arg, char *why, size_t cap, struct store_call *call)
+{
+	struct reading r = { .v = v, .tenant = tenant, .fn = fn, .arg = arg, .why = why, .cap = cap, .prev = AUDIT_ZEROS, .user = call };
+	AUTO(sweep_state_free) struct sweep_state state = { 0 };
+	int rc = sweep_state_read(v, tenant, &state, call);
+
+	if (rc == ECANCELED || rc == ENOMEM)
+		return rc;
 	if (rc)
-		snprintf(why, cap, "its segments cannot be listed: %s", strerror(rc));
-	for (size_t i = names.count; i-- > 0 && !rc;) {
-		uint64_t number = audit_number(names.names[i].name);
-
-		r.segment++;
-		if (number != r.segment)
-			rc = number ? wrong(&r, EBADMSG, "missing") : wrong(&r, EBADMSG, "\"%s\" stands among the segments", names.names[i].name);
-		else
-			rc = read_segment(&r);
-	}
-	return rc;
+		log_msg(LOG_WARN, "audit", "%s: what retention remembers of the log cannot be read, so it is not compared with that: %s", tenant, strerror(rc));
+	r.known = state.audit;
+	memcpy(r.known_hash, state.audit_hash, sizeof(r.known_hash));
+	return read_all(&r);
 }

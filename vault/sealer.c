@@ -423,7 +423,7 @@ static int was_reopened(struct sealing *s, bool *reopened)
 static int end_seal(struct sealing *s)
 {
 	struct store_call call = acting_call(s->v, s->user, 0);
-	char key[PATH_CAP];
+	char key[PATH_CAP], hex[ACTING_HEX];
 	bool reopened;
 	int rc = was_reopened(s, &reopened);
 
@@ -438,8 +438,9 @@ static int end_seal(struct sealing *s)
 		rc = record_remove(s->v, key, &call);
 	if (rc)
 		return rc;
-	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .objects = s->old.count,
-							  .bytes = s->old.bytes });
+	hex_encode(hex, s->old_id.object, sizeof(s->old_id.object));
+	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .seal = hex,
+							  .objects = s->old.count, .bytes = s->old.bytes });
 	return end_reopening(s);
 }
 

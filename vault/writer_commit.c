@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "vault/audit.h"
 #include "vault/tree.h"
 
 #include <errno.h>
@@ -294,6 +295,8 @@ static int committed(struct writer *w, struct commit *c)
 		run_path_mended(w->run, w->path);
 	if (w->unlinked) /* the name was removed while its last bytes were on their way */
 		tree_remove_later(w->v, w->path, false);
+	else
+		audit_committed(w->v, w->path, c->end.size);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* Renaming a file that is open for writing. */
 #include "vault/writer_private.h"
 
+#include "vault/audit.h"
 #include "vault/tree.h"
 
 #include <errno.h>
@@ -99,6 +100,8 @@ static int move_object(struct writer *w, const char *to, struct object *over)
 		path = swap_path(w, path);
 	if (!rc && attrs)
 		w->attrs_dirty = false;
+	if (!rc)
+		audit_committed(w->v, to, w->size);
 	return rc;
 }
 

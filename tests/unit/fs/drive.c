@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "fs/core.h"
+#include "fs/gate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -391,6 +392,30 @@ int drive_rmdir(struct drive *d, uint64_t parent, const char *name)
 	return named(d, names_rmdir, parent, name, 0, &a);
 }
 
+static void gated_unlink(struct call *c)
+{
+	gate_remove(c, names_unlink);
+}
+
+static void gated_rmdir(struct call *c)
+{
+	gate_remove(c, names_rmdir);
+}
+
+int drive_gated_unlink(struct drive *d, uint64_t parent, const char *name)
+{
+	struct answer a;
+
+	return named(d, gated_unlink, parent, name, 0, &a);
+}
+
+int drive_gated_rmdir(struct drive *d, uint64_t parent, const char *name)
+{
+	struct answer a;
+
+	return named(d, gated_rmdir, parent, name, 0, &a);
+}
+
 int drive_rename(struct drive *d, uint64_t from, const char *name, uint64_t to, const char *new_name, unsigned flags)
 {
 	struct pending p;
@@ -421,15 +446,28 @@ void drive_create(struct drive *d, uint64_t parent, const char *name, pid_t pid,
 	wait_for(&p);
 }
 
-void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
+static void open_by(struct drive *d, uint64_t id, int flags, pid_t pid, bool gated, struct answer *a)
 {
 	struct pending p;
 	struct call *c = ask(d, &p, id, a);
 
 	c->flags = (unsigned)flags;
 	c->pid = pid;
-	file_open(c);
+	if (gated)
+		gate_open(c, file_open);
+	else
+		file_open(c);
 	wait_for(&p);
+}
+
+void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
+{
+	open_by(d, id, flags, pid, false, a);
+}
+
+void drive_gated_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
+{
+	open_by(d, id, flags, pid, true, a);
 }
 
 int drive_write(struct drive *d, struct handle *h, uint64_t offset, const void *data, size_t len)

@@ -46,6 +46,10 @@ int drive_symlink(struct drive *d, uint64_t parent, const char *name, const char
 void drive_readlink(struct drive *d, uint64_t id, struct answer *a);
 int drive_unlink(struct drive *d, uint64_t parent, const char *name);
 int drive_rmdir(struct drive *d, uint64_t parent, const char *name);
+/* The same two, and an open, through the gate, as the kernel's requests come. */
+int drive_gated_unlink(struct drive *d, uint64_t parent, const char *name);
+int drive_gated_rmdir(struct drive *d, uint64_t parent, const char *name);
+void drive_gated_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a);
 int drive_rename(struct drive *d, uint64_t from, const char *name, uint64_t to, const char *new_name, unsigned flags);
 void drive_create(struct drive *d, uint64_t parent, const char *name, pid_t pid, struct answer *a);
 void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a);

@@ -186,7 +186,7 @@ static void audit_logs(void **state)
 	assert_out("{\"at\":\"2026-11-25T12:00:00Z\",\"event\":\"sealed\",\"backup\":\"X\",\"detail\":\"one\",\"seal\":null,");
 	assert_out("\n{\"at\"");
 	fake_run(TOOL_DONE, "audit", "verify", "acme", NULL);
-	assert_string_equal(fake_out, "acme: 2 lines, each linked to the one before it\n");
+	assert_string_equal(fake_out, "acme: the audit log is whole: 2 lines, each linked to the one before it\n");
 	fake_run(TOOL_DONE, "audit", "verify", "acme", "--json", NULL);
 	assert_string_equal(fake_out, "{\"tenant\":\"acme\",\"whole\":true,\"lines\":2,\"why\":null}\n");
 	fake_run(TOOL_USAGE, "audit", "verify", NULL);

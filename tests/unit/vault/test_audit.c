@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include "vault/audit.h"
+#include "vault/sweep_private.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -119,6 +120,49 @@ static void commits_of_a_backup_are_one_line(void **state)
 	assert_int_equal(s.objects[3], 2);
 }
 
+static void removals_of_members_are_one_line(void **state)
+{
+	struct kit *k = *state;
+	struct seen s;
+	char why[256];
+
+	kit_log_begin();
+	for (int i = 0; i < 5; i++)
+		note(k, AUDIT_REMOVED, "a", i ? "another" : "first x");
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "a", .seal = "00112233445566778899aabbccddeeff" });
+	note(k, AUDIT_REMOVED, "a", "first y"); /* not into the one that tells that all of it went */
+	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+
+	char *log = kit_log_end(), *said = strstr(log, "acme removed a: 10, 50 bytes; first x");
+
+	assert_non_null(said); /* once, with the sum */
+	assert_null(strstr(log, "another"));
+	free(log);
+	assert_int_equal(read_all(k, &s, why), 0);
+	assert_int_equal(s.count, 3);
+	assert_int_equal(s.objects[0], 10);
+	assert_string_equal(s.details[0], "first x");
+	assert_int_equal(s.objects[1], 0);
+	assert_string_equal(s.details[2], "first y");
+}
+
+static void commits_by_path(void **state)
+{
+	struct kit *k = *state;
+	struct seen s;
+	char why[256];
+
+	audit_committed(k->v, "acme/x-20260101-000000.tar.gz", 5);
+	audit_committed(k->v, "acme/x-20260101-000000/db/a", 6);
+	audit_committed(k->v, "acme", 7);	       /* in no backup */
+	audit_committed(k->v, ".pishop/t/acme/x", 8); /* nor this */
+	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+	assert_int_equal(read_all(k, &s, why), 0);
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.objects[0], 2);
+	assert_int_equal(kit_raw_count(k->bucket, "backups/.pishop/t/"), 1);
+}
+
 static void the_end_of_a_vault_flushes(void **state)
 {
 	struct kit *k = *state;
@@ -205,6 +249,17 @@ static void no_permission_is_said_once(void **state)
 	assert_non_null(strstr(log, "acme restored a: read back"));
 	assert_non_null(strstr(log, "acme restored b"));
 	free(log);
+	/* What is gathered is told all the same, with no request more. */
+	uint64_t before = kit_all_calls(k);
+
+	kit_log_begin();
+	note(k, AUDIT_COMMITTED, "c", NULL);
+	note(k, AUDIT_COMMITTED, "c", NULL);
+	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+	log = kit_log_end();
+	assert_non_null(strstr(log, "acme committed c: 4, 20 bytes"));
+	free(log);
+	assert_int_equal(kit_all_calls(k), before);
 }
 
 static void read_only_keeps_nothing(void **state)
@@ -280,6 +335,79 @@ static void a_flipped_byte_is_found(void **state)
 	free(kit_log_end());
 }
 
+/* What the last run of retention saw: that many segments, and the digest of the last line. */
+static void remember(struct kit *k)
+{
+	struct sweep_state state;
+
+	assert_int_equal(sweep_state_read(k->v, "acme", &state, NULL), 0);
+	assert_int_equal(audit_tail(k->v, "acme", &state.audit, state.audit_hash, NULL), 0);
+	state.high_s = state.policy_since_s = 1;
+	assert_int_equal(sweep_state_write(k->v, "acme", &state, &(struct catalog){ 0 }, NULL), 0);
+	sweep_state_free(&state);
+}
+
+static int verify_all(struct kit *k, struct seen *s, char why[256])
+{
+	*s = (struct seen){ 0 };
+	return audit_verify(k->v, "acme", see, s, why, 256, NULL);
+}
+
+static void a_log_cut_short_is_found_by_what_was_seen(void **state)
+{
+	struct kit *k = *state;
+	struct seen s;
+	char why[256];
+
+	three_segments(k);
+	assert_int_equal(verify_all(k, &s, why), 0); /* nothing is remembered */
+	remember(k);
+	assert_int_equal(verify_all(k, &s, why), 0);
+	note(k, AUDIT_SEALED, "d", NULL);
+	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+	assert_int_equal(verify_all(k, &s, why), 0);
+	assert_int_equal(s.count, 7);
+	kit_raw_remove(k->bucket, FOLDER "9999999999999995"); /* what nobody remembers */
+	assert_int_equal(verify_all(k, &s, why), 0);
+	kit_raw_remove(k->bucket, FOLDER "9999999999999996");
+	assert_int_equal(verify_all(k, &s, why), EBADMSG);
+	assert_string_equal(why, "segment 3: missing, and all behind it: the last run of retention saw 3");
+	assert_int_equal(read_all(k, &s, why), 0);
+}
+
+static void a_log_written_anew_is_found_by_what_was_seen(void **state)
+{
+	struct kit *k = *state, b;
+	struct seen s;
+	char why[256];
+
+	three_segments(k);
+	remember(k);
+	kit_raw_remove(k->bucket, FOLDER "9999999999999996");
+	second(k, &b);
+	note(&b, AUDIT_SEALED, "other", NULL);
+	assert_int_equal(audit_flush(b.v, NULL, NULL), 0);
+	kit_close(&b);
+	assert_int_equal(read_all(k, &s, why), 0);
+	assert_int_equal(verify_all(k, &s, why), EBADMSG);
+	assert_non_null(strstr(why, "segment 3: it is not the one"));
+}
+
+static void another_tenants_log_is_found(void **state)
+{
+	struct kit *k = *state;
+	uint8_t *data;
+
+	audit_note(k->v, "other", &(struct audit_line){ .event = AUDIT_SEALED, .backup = "a" });
+	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+
+	size_t n = kit_raw_get(k->bucket, "backups/.pishop/t/other/audit/9999999999999998", &data, NULL);
+
+	kit_raw_put(k->bucket, FIRST, data, n);
+	free(data);
+	finds(k, "segment 1: line 1 is of the log of other");
+}
+
 /* The same line at the same place, but of another log. */
 static void a_segment_moved_about_is_found(void **state)
 {
@@ -352,7 +480,7 @@ static void a_damaged_end_does_not_stop_the_log(void **state)
 
 static void lines_that_are_none_are_refused(void **state)
 {
-	static const char good[] = "{\"audit\":1,\"at\":\"2026-11-25T00:00:00Z\",\"event\":\"sealed\",\"backup\":null,\"detail\":null,\"seal\":null,\"epoch\":0,"
+	static const char good[] = "{\"audit\":1,\"tenant\":\"acme\",\"at\":\"2026-11-25T00:00:00Z\",\"event\":\"sealed\",\"backup\":null,\"detail\":null,\"seal\":null,\"epoch\":0,"
 				   "\"objects\":0,\"bytes\":0,\"writer\":\"00112233445566778899aabbccddeeff\",\"program\":\"x\","
 				   "\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\"}";
 	static const struct { const char *from, *to; int rc; } changes[] = {
@@ -414,9 +542,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
-		T(lines_are_chained_over_segments_and_writers), T(it_costs_little), T(commits_of_a_backup_are_one_line), T(the_end_of_a_vault_flushes),
+		T(lines_are_chained_over_segments_and_writers), T(it_costs_little), T(commits_of_a_backup_are_one_line), T(removals_of_members_are_one_line), T(commits_by_path), T(the_end_of_a_vault_flushes),
 		T(many_lines_make_several_segments), T(a_lost_reply_makes_no_second_line), T(lines_wait_for_a_store_that_fails),
 		T(no_permission_is_said_once), T(read_only_keeps_nothing), T(a_missing_segment_is_found), T(a_missing_first_segment_is_found),
+		T(a_log_cut_short_is_found_by_what_was_seen), T(a_log_written_anew_is_found_by_what_was_seen), T(another_tenants_log_is_found),
 		T(a_flipped_byte_is_found), T(a_segment_moved_about_is_found), T(a_changed_line_is_found), T(something_else_among_them_is_found),
 		T(a_damaged_end_does_not_stop_the_log), cmocka_unit_test(lines_that_are_none_are_refused), T(writers_at_once_make_one_chain),
 	};

@@ -43,6 +43,8 @@ static struct backup *row(struct catalog *c, const struct stem *stem)
 	return &c->backups[c->count++];
 }
 
+#define SEAL_ID "00112233445566778899aabbccddeeff"
+
 static void count_objects(struct store *s, struct catalog *c)
 {
 	struct store_page page = { 0 };
@@ -843,8 +845,9 @@ static void markers_of_what_was_removed_go(void **state)
 	make_days(k, 2);
 	for (size_t i = 0; i < ARRAY_LEN(markers); i++)
 		kit_raw_put(k->bucket, markers[i], marker, (size_t)object_length(0));
-	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "a-20260101" });
-	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "c-20260101" });
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "a-20260101", .seal = SEAL_ID });
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "b-20260101" }); /* some of it, not all */
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "c-20260101", .seal = SEAL_ID });
 	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
 	run(k, &w, &c);
 	assert_int_equal(kit_raw_count(k->bucket, LIVE "a-"), 0);

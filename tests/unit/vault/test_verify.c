@@ -222,8 +222,12 @@ static void seal_deleted(void **state)
 	sealed_make(k, STEM);
 	kit_raw_remove(k->bucket, RECORDS "seals/" STEM);
 	finds(k, VERIFY_SEAL_MISSING, "");
-	/* Not where it was removed by leave. */
-	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM });
+	/* Also where members of it were removed by leave, */
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM, .objects = 1 });
+	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
+	finds(k, VERIFY_SEAL_MISSING, "");
+	/* but not where it was as a whole. */
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM, .seal = "00112233445566778899aabbccddeeff" });
 	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
 	assert_int_equal(verify(k, NULL, false, &t), 0);
 	assert_int_equal(t.faults, 0);
