@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vault/policy.h"
 
-#include <cjson/cJSON.h>
+#include "vault/json.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -288,24 +289,23 @@ static int take_version(const cJSON *item)
 
 int policy_decode(const char *text, size_t len, struct policy *out)
 {
-	const char *end = NULL;
 	struct policy p = { 0 };
 	unsigned seen = 0;
 
 	if (len && text[len - 1] == '\n')
 		len--;
 	/* No name here needs a backslash; one could hide a NUL, and with it the rest of a name. */
-	if (!len || memchr(text, '\\', len) || memchr(text, '\0', len))
+	if (!len || text[len - 1] != '}' || memchr(text, '\\', len) || memchr(text, '\0', len))
 		return EBADMSG;
 
-	AUTO(auto_json) cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, false);
+	AUTO(json_free) struct json j = { 0 };
 
-	if (!root || !cJSON_IsObject(root) || end != text + len)
+	if (json_parse(&j, text, len))
 		return EBADMSG;
 
-	int rc = take_version(root->child);
+	int rc = take_version(j.object->child);
 
-	for (const cJSON *item = rc ? NULL : root->child->next; item && !rc; item = item->next)
+	for (const cJSON *item = rc ? NULL : j.object->child->next; item && !rc; item = item->next)
 		rc = take_member(item, &p, &seen);
 	if (rc)
 		return rc;

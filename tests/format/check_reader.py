@@ -10,6 +10,7 @@ from pathlib import Path
 
 import make_vectors
 import reader
+import records
 import restore
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
@@ -72,6 +73,9 @@ def check(vectors):
     for why, text, finding in vectors["seals"]:
         if seal_finding(bytes.fromhex(text)) != finding:
             yield f"a seal, {why}: {seal_finding(bytes.fromhex(text))}, not {finding}"
+    for kind, why, text, finding in vectors["records"]:
+        if records.finding(kind, bytes.fromhex(text)) != finding:
+            yield f"{kind}, {why}: {records.finding(kind, bytes.fromhex(text))}, not {finding}"
 
 
 def misprinted(derived):
@@ -95,7 +99,7 @@ def main():
     for problem in problems:
         print(f"check_reader: {problem}", file=sys.stderr)
     print(f"reader.py: {len(vectors['objects'])} objects, {len(vectors['tampered'])} alterations, {len(vectors['key_texts'])} key texts, "
-          f"{len(vectors['seals'])} seals, {len(problems)} problems")
+          f"{len(vectors['seals'])} seals, {len(vectors['records'])} other records, {len(problems)} problems")
     return 1 if problems else 0
 
 

@@ -152,6 +152,60 @@ whole_backup() {
 	check "restore: the archive alone" test -s "$work/out/$stem.tar.gz" -a ! -e "$work/out/$stem"
 }
 
+# ---- The other records, written by C, read by Python
+
+records() { # records STORE [TENANT]
+	"$python" -B "$here/records.py" "$work/raw" "$1" backups "${2:-acme}" >"$work/records"
+}
+
+told() { # told KIND...: of each there is one at least, in what records said last
+	local kind
+	for kind in "$@"; do
+		grep -q "\"record\": \"$kind" "$work/records" || { echo "no $kind" && return 1; }
+	done
+}
+
+misses() { # misses WORDS NAME: the altered copy is not whole, and that is told; then it is as it was
+	check "records: $2" ends_and_says 13 "$1" records "$work/altered"
+	rm -rf "$work/altered"
+	cp -a "$work/kept" "$work/altered"
+}
+
+all_records() {
+	local top=$work/altered/backups/.pishop/t/acme log
+	rm -rf "$work/altered"
+	cp -a "$work/store" "$work/kept"
+	check "write every record" "$write_backup" "$work/raw" "$work/kept" --records acme "$stem"
+	check "write another tenant's" "$write_backup" "$work/raw" "$work/kept" "$work/tree" other "$stem"
+	check "read them" records "$work/kept"
+	check "each kind is there" told tombstones/ reopen/ trash/ audit/ control/policy control/holds control/lease control/retention
+	check "the events" grep -q '"event": "restored", "backup": "'"$stem"'", "detail": "read \\"by\\" \\udcfe\\n"' "$work/records"
+	check "another tenant's, too" records "$work/kept" other
+	cp -a "$work/kept" "$work/altered"
+	log=("$top"/audit/*) # the newest first
+	[ ${#log[@]} -ge 3 ] || { echo "FAIL too few segments: ${#log[@]}" && failed=$((failed + 1)); }
+	truncate -s -1 "${log[0]}"
+	misses "segment ${#log[@]}: cut" "the newest segment is cut"
+	flip "${log[1]}" 700
+	misses "segment $((${#log[@]} - 1)): damaged" "a segment is changed"
+	rm "${log[1]}"
+	misses "segment $((${#log[@]} - 1)): missing" "a segment is missing"
+	mv "${log[-1]}" "$work/one" && mv "${log[-2]}" "${log[-1]}" && mv "$work/one" "${log[-2]}"
+	misses 'segment 1: damaged: record: line 1 does not follow' "two segments are exchanged"
+	rm "${log[@]:0:${#log[@]}-1}"
+	misses 'segment 2: missing: there were' "the newest segments are removed"
+	cp "$work/kept/backups/.pishop/t/other/audit/9999999999999998" "${log[-1]}"
+	misses "segment 1: damaged: record: a line of another tenant" "another tenant's log"
+	mv "$top/tombstones/$stem" "$top/tombstones/another"
+	misses "tombstones/another: damaged: record: it is that of $stem" "a tombstone is moved"
+	flip "$top/control/holds" 600
+	misses "control/holds: damaged" "the holds are changed"
+	cp "$top/control/holds" "$top/control/policy"
+	misses "control/policy: damaged: record: it is no record of policy" "the holds in the policy's place"
+	cp "$work/kept/backups/acme/$stem/metadata.json" "$top/control/lease"
+	misses "control/lease: damaged: record: it is not a record" "a file in the lease's place"
+}
+
 head -c 32 /dev/urandom | base64 >"$work/raw"
 echo "a passphrase of this run $RANDOM" >"$work/passphrase"
 
@@ -164,5 +218,6 @@ for ((i = 0; i < rounds; i++)); do
 done
 one_size passphrase 70000
 whole_backup
+all_records
 echo "cross_check: $passed passed, $failed failed"
 [ "$failed" = 0 ]

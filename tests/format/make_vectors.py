@@ -4,7 +4,8 @@
 
 usage: make_vectors.py [FOLDER]
 Everything that is random in a real object is fixed here, so that a run gives the same bytes every time: never use this to store anything.
-`tampered` in vectors.json lists alterations of those objects and the finding (§7) that a reader must come to; `seals`, texts of seals (§10) and theirs.
+`tampered` in vectors.json lists alterations of those objects and the finding (§7) that a reader must come to; `seals`, texts of seals (§10) and theirs; `records`, those of
+the other records (§11 to §13).
 """
 import base64
 import hashlib
@@ -127,6 +128,8 @@ def good_objects(v):
     v.write("symlink", "raw", "../другой/target".encode(), SYMLINK, attrs={"mode": 0o777})
     v.write("record", "raw", b'{"note":"an internal record"}', RECORD_TYPE)
     v.write("seal", "raw", seal_text(), RECORD_TYPE, attrs={"mode": 0o600})
+    for kind, text in record_objects():
+        v.write(kind, "raw", text, RECORD_TYPE, attrs={"mode": 0o600})
     v.write("old-times", "raw", b"x", attrs={"mtime": -2, "mtime_ns": 5, "committed": -(1 << 40), "state": 3})
 
     def crowded(s):
@@ -233,7 +236,7 @@ def quoted(text):
 
 def seal_line(line):
     """line: a dict, or pairs where a member is to stand twice."""
-    values = [(name, quoted(v) if isinstance(v, str) else json.dumps(v)) for name, v in (line.items() if isinstance(line, dict) else line)]
+    values = [(name, quoted(v) if isinstance(v, str) else json.dumps(v, separators=(",", ":"))) for name, v in (line.items() if isinstance(line, dict) else line)]
     return ("{" + ",".join(f'"{name}":{v}' for name, v in values) + "}\n").encode("utf-8", "surrogateescape")
 
 
@@ -277,6 +280,181 @@ def seal_texts():
         yield f"an entry's {field}", seal_text({"bytes": size, "entries": 1}, [{**entry(STEM, "file", 0, 0), field: value}]), "damaged"
     yield "a folder with a size", seal_text({"bytes": 1, "entries": 1}, [entry(STEM, "folder", 0, 1)]), "damaged"
     yield "a link without a target", seal_text({"bytes": 0, "entries": 1}, [entry(STEM, "link", 0, 0)]), "damaged"
+
+
+# ---- The other records, §11 to §13
+
+WRITER = fixed("records writer", 16).hex()
+PROGRAM = "pishopfs 0.1.0"
+TOMBSTONE = {"tombstone": 1, "backup": STEM, "id": fixed("tombstone id", 16).hex(), "phase": "grace", "trashed": False, "at": "2025-11-25T11:00:00Z",
+             "until": "2025-11-28T11:00:00Z", "why": "removed \"by\" \udcff\u0001", "by": f"{WRITER} {PROGRAM}", "epoch": 0, "objects": 4, "bytes": 303000, "seal": None}
+REOPEN = {"reopen": 1, "backup": STEM, "at": "2025-11-25T11:00:00Z", "writer": WRITER, "why": "a file was added"}
+POLICY = {"policy": 1, "keep-last": 3, "keep-hourly": 0, "keep-daily": 7, "keep-weekly": 4, "keep-monthly": 12, "keep-yearly": 1000000, "keep-within": 86400,
+          "max-age": 36525 * 86400, "min-age": 604800, "min-keep": 1, "partial-after": 0, "untimed-by-commit": True}
+HOLD = {"backup": STEM, "why": "a dispute, \"7\"", "by": "root", "at": "2025-11-25T12:00:00Z"}
+HOLDS = {"holds": 1, "list": [HOLD, {**HOLD, "backup": "other", "why": "", "by": ""}]}
+LEASE = {"lease": 1, "writer": WRITER, "epoch": 7, "ttl": 300, "renewed": "2025-11-25T12:00:00Z"}
+SEEN = {"backup": STEM, "seal": "an ETag", "listed": "ab" * 32, "state": "sealed", "reason": "", "timed": True, "imported": False, "foreign": False,
+        "time": "2025-11-25T10:30:00Z", "committed": "2025-11-25T10:31:00Z", "sealed": "2025-11-25T10:31:05Z", "bytes": 303000, "objects": 4, "scratch": 0}
+EVENT = {"audit": 1, "tenant": "acme", "at": "2025-11-25T10:31:05Z", "event": "committed", "backup": STEM, "detail": None, "seal": None, "epoch": 0, "objects": 3,
+         "bytes": 300007, "writer": WRITER, "program": PROGRAM, "prev": "0" * 64}
+EVENTS = [{}, {"event": "sealed", "detail": "it holds its completeness mark", "seal": fixed("seal id", 16).hex(), "objects": 4},
+          {"event": "policy", "backup": None, "detail": "policy: nothing \udcfe is ever removed", "epoch": 7, "objects": 0, "bytes": 0},
+          {"event": "removed", "detail": f"first {STEM}/a", "objects": 1, "bytes": 4}]
+
+
+def chained(lines, prev="0" * 64):
+    """The lines of a log, each with the digest of the one before it; and the digest of the last."""
+    text = b""
+    for line in lines:
+        made = seal_line({**EVENT, **line, "prev": prev})
+        prev = hashlib.sha256(made[:-1]).hexdigest()
+        text += made
+    return text, prev
+
+
+SEGMENT, SEGMENT_END = chained(EVENTS)
+SECOND, SECOND_END = chained([{"event": "restored", "detail": "read"}, {"event": "stopped", "backup": None}], SEGMENT_END)
+RETENTION = {"retention": 1, "run": "2025-11-25T12:00:00Z", "high": "2025-11-25T12:00:01Z", "backups": 1, "policy": POLICY, "policy_since": "2025-11-24T12:00:00Z",
+             "next": None, "next_since": None, "audit": 2, "audit_hash": SECOND_END}
+ONE_LINE = {"tombstone": TOMBSTONE, "policy": POLICY, "holds": HOLDS, "lease": LEASE}
+
+
+def record_objects():
+    """(name, text) of those that stand in a bucket together."""
+    yield "tombstone", seal_line(TOMBSTONE)
+    yield "reopen", seal_line(REOPEN)
+    yield "audit-1", SEGMENT
+    yield "audit-2", SECOND
+    yield "policy", seal_line(POLICY)
+    yield "holds", seal_line(HOLDS)
+    yield "lease", seal_line(LEASE)
+    yield "retention", seal_line(RETENTION) + seal_line(SEEN)
+
+
+def altered_lines(kind, line):
+    """(why, text, finding): what §9 says of every record of one line."""
+    good = seal_line(line)
+    pairs = list(line.items())
+    number = next(name for name, value in pairs[1:] if type(value) is int) if any(type(value) is int for _, value in pairs[1:]) else None
+    yield "as it is written", good, "good"
+    yield "its members in another order", seal_line(pairs[:1] + pairs[:0:-1]), "good"
+    yield "another version", seal_line({**line, kind: 2}), "newer"
+    yield "a later version with more in it", seal_line({**line, kind: 3, "more": {"x": [1]}}), "newer"
+    yield "a version that is no number", seal_line({**line, kind: "1"}), "damaged"
+    yield "its version not first", seal_line(pairs[1:] + pairs[:1]), "damaged"
+    yield "another kind", seal_line([("tombstones", 1)] + pairs[1:]), "damaged"
+    yield "an unknown member", seal_line({**line, "more": 1}), "damaged"
+    yield "its last member twice", seal_line(pairs + pairs[-1:]), "damaged"
+    for name, _ in pairs[1:]:
+        yield f"without {name}", seal_line({other: value for other, value in pairs if other != name}), "damaged"
+    if number:
+        before = f'"{number}":{line[number]}'.encode()
+        for wrong in (f"{line[number]}.0", f"-{line[number] or 1}", f"0{line[number]}", f"{line[number]}e1", str(1 << 53), "null", '"1"'):
+            yield f"{number}: {wrong}", good.replace(before, f'"{number}":{wrong}'.encode()), "damaged"
+    yield "nothing", b"", "damaged"
+    yield "an empty line behind it", good + b"\n", "damaged"
+    yield "the same line again", good + good, "damaged"
+    yield "a list", b"[" + good[:-1] + b"]\n", "damaged"
+    yield "a byte below 20", good.replace(b"{", b"{\t", 1), "damaged"
+    yield "cut in the middle", good[:len(good) // 2], "damaged"
+    if kind != "policy":  # within another record it has no line end
+        yield "without its line end", good[:-1], "damaged"
+
+
+def values(kind, line, name, good, bad):
+    for finding, listed in (("good", good), ("damaged", bad)):
+        for value in listed:
+            yield f"{name}: {str(value)[:40]}", seal_line({**line, name: value}), finding
+
+
+def record_values():
+    """(kind, why, text, finding): what single members may be."""
+    wrong_times = ["2025-11-25", "2025-11-25T11:00:00+00:00", "2025-11-25T24:00:00Z", "2025-02-30T11:00:00Z", "", 1764066600, None]
+    wrong_ids = ["AB" * 16, "ab" * 15, "ab" * 17, "", None]
+    wrong_stems = ["", "x" * 256, None, 1]
+    rules = {
+        "tombstone": [("backup", ["x", "x" * 255], wrong_stems), ("id", ["ab" * 16], wrong_ids), ("phase", ["deleting"], ["Grace", "", None]),
+                      ("trashed", [True], [1, "true", None]), ("until", ["9999-12-31T23:59:59Z"], wrong_times), ("at", [], wrong_times), ("why", [""], [None, 1]),
+                      ("by", ["", "x" * 127], ["x" * 128, None]), ("epoch", [(1 << 53) - 1], [-1]),
+                      ("seal", ["", seal_text().decode("utf-8", "surrogateescape")], [1, {}])],
+        "policy": [("keep-last", [0, 1000000], [1000001, True]), ("keep-yearly", [0], [1000001]), ("min-keep", [1, 1000000], [0, 1000001]),
+                   ("max-age", [0], [36525 * 86400 + 1]), ("partial-after", [36525 * 86400], [36525 * 86400 + 1]), ("untimed-by-commit", [False], [0, None, "no"])],
+        "holds": [("list", [[], [HOLD]], [None, {}, [1], [HOLD, HOLD], [{**HOLD, "backup": ""}], [{**HOLD, "at": "now"}], [{**HOLD, "more": 1}],
+                                          [{name: value for name, value in HOLD.items() if name != "by"}]])],
+        "lease": [("writer", [None], ["AB" * 16, ""]), ("epoch", [1], [0]), ("ttl", [1, 86400], [0, 86401]), ("renewed", [], wrong_times)],
+    }
+    for kind, members in rules.items():
+        for name, good, bad in members:
+            yield from ((kind, *case) for case in values(kind, ONE_LINE[kind], name, good, bad))
+
+
+def audit_texts():
+    """(why, text, finding) of the first segment of the tenant acme."""
+    lines = SEGMENT.splitlines(keepends=True)
+    yield "as it is written", SEGMENT, "good"
+    yield "one line", lines[0], "good"
+    yield "nothing", b"", "damaged"
+    yield "the first line is missing", b"".join(lines[1:]), "damaged"
+    yield "a line is missing", lines[0] + lines[2] + lines[3], "damaged"
+    yield "two lines exchanged", lines[0] + lines[2] + lines[1] + lines[3], "damaged"
+    yield "a line twice", lines[0] + lines[0] + b"".join(lines[1:]), "damaged"
+    yield "a byte of a line changed", SEGMENT.replace(b"300007", b"300008", 1), "damaged"
+    yield "a blank more in a line", SEGMENT.replace(b'"objects":3', b'"objects": 3', 1), "damaged"
+    yield "cut in the last line", SEGMENT[:-1], "damaged"
+    yield "an empty line", SEGMENT + b"\n", "damaged"
+    yield "the second segment in its place", SECOND, "damaged"
+    yield "of another tenant", chained([{"tenant": "other"}])[0], "damaged"
+    yield "one line of another tenant", chained([{}, {"tenant": "other"}])[0], "damaged"
+    yield "another version", chained([{"audit": 2}])[0], "newer"
+    yield "another version behind a good line", chained([{}, {"audit": 2}])[0], "newer"
+    yield "an unknown member", chained([{"more": 1}])[0], "damaged"
+    yield "a missing member", chained([{}])[0].replace(b'"epoch":0,', b""), "damaged"
+    yield "a member twice", chained([{}])[0].replace(b'"epoch":0', b'"epoch":0,"epoch":0'), "damaged"
+    for event in ("committed", "sealed", "reopened", "removed", "tombstoned", "undeleted", "deleting", "deleted", "restored", "policy", "hold", "unhold", "damage",
+                  "verified", "stopped"):
+        yield f"event {event}", chained([{"event": event}])[0], "good"
+    for name, good, bad in (("event", [], ["seal", "", None]), ("backup", [None, "x" * 255], ["", "x" * 256]), ("detail", [""], [1]),
+                            ("seal", ["ab" * 16], ["AB" * 16, "ab" * 15, ""]), ("at", [], ["2025-11-25", None]), ("epoch", [(1 << 53) - 1], [1 << 53, 1.5]),
+                            ("writer", [], ["", None, "AB" * 16]), ("program", ["x" * 63], ["", "x" * 64, None]), ("tenant", [], ["", None, 1])):
+        for finding, listed in (("good", good), ("damaged", bad)):
+            for value in listed:
+                yield f"{name}: {str(value)[:40]}", chained([{name: value}])[0], finding
+    for prev in ("1" + "0" * 63, "", "0" * 63, None):
+        yield f"prev: {prev}", seal_line({**EVENT, "prev": prev}), "damaged"
+
+
+def retention_texts():
+    good = seal_line(RETENTION) + seal_line(SEEN)
+    yield "as it is written", good, "good"
+    yield "its first line alone", seal_line(RETENTION), "good"
+    yield "no run yet", seal_line({**RETENTION, "run": None}), "good"
+    yield "a policy that waits", seal_line({**RETENTION, "next": {**POLICY, "keep-last": 1}, "next_since": "2025-11-25T12:00:00Z"}), "good"
+    yield "another version", seal_line({**RETENTION, "retention": 2}), "newer"
+    yield "a policy of another version", seal_line({**RETENTION, "policy": {**POLICY, "policy": 2}}), "newer"
+    yield "a policy that waits, and since when is not told", seal_line({**RETENTION, "next": POLICY}), "damaged"
+    yield "since when a policy waits, and none does", seal_line({**RETENTION, "next_since": "2025-11-25T12:00:00Z"}), "damaged"
+    yield "no policy", seal_line({**RETENTION, "policy": None}), "damaged"
+    yield "a policy with an unknown member", seal_line({**RETENTION, "policy": {**POLICY, "more": 1}}), "damaged"
+    yield "an unknown member", seal_line({**RETENTION, "more": 1}), "damaged"
+    yield "a backup twice", good + seal_line(SEEN), "damaged"
+    yield "a state that is none", seal_line(RETENTION) + seal_line({**SEEN, "state": "good"}), "damaged"
+    yield "an unknown member of a backup", seal_line(RETENTION) + seal_line({**SEEN, "more": 1}), "damaged"
+    yield "cut", good[:-1], "damaged"
+    yield "nothing", b"", "damaged"
+    for name in list(RETENTION)[1:]:
+        yield f"without {name}", seal_line({other: value for other, value in RETENTION.items() if other != name}), "damaged"
+    for name in SEEN:
+        yield f"a backup without {name}", seal_line(RETENTION) + seal_line({other: value for other, value in SEEN.items() if other != name}), "damaged"
+
+
+def record_texts():
+    """(kind, why, text, finding)."""
+    for kind, line in ONE_LINE.items():
+        yield from ((kind, *case) for case in altered_lines(kind, line))
+    yield from record_values()
+    yield from (("audit", *case) for case in audit_texts())
+    yield from (("retention", *case) for case in retention_texts())
 
 
 def key_texts():
@@ -324,7 +502,8 @@ def main(folder):
     lines += [",\n".join("  " + json.dumps(o) for o in v.objects), " ],", ' "tampered": [']
     lines += [",\n".join("  " + json.dumps(t) for t in v.tampered), " ],", ' "key_texts": [']
     lines += [",\n".join("  " + json.dumps(t) for t in key_texts()), " ],", ' "seals": [']
-    lines += [",\n".join("  " + json.dumps([why, text.hex(), finding]) for why, text, finding in seal_texts()), " ]}"]
+    lines += [",\n".join("  " + json.dumps([why, text.hex(), finding]) for why, text, finding in seal_texts()), " ],", ' "records": [']
+    lines += [",\n".join("  " + json.dumps([kind, why, text.hex(), finding]) for kind, why, text, finding in record_texts()), " ]}"]
     (folder / "vectors.json").write_text("\n".join(lines) + "\n")
     print(f"{len(v.objects)} objects, {len(v.tampered)} alterations")
 

@@ -9,74 +9,21 @@ Exit status: 0 all is what the seal lists, 2 usage or key text, 15 something is 
 seal itself cannot be read; 16 there is no seal.
 """
 import datetime
-import json
 import os
 import re
 import sys
 
 import reader
+from bucket import Bucket
+from records import RECORD, TIME, damaged, parse_line, seconds, take
 
-FILE, FOLDER, LINK, RECORD = 1, 2, 3, 4
+FILE, FOLDER, LINK = 1, 2, 3
 TYPES = {"file": FILE, "folder": FOLDER, "link": LINK}
 SOURCES = ["archive", "single", "marked", "settled", "request"]
-INT_MOST = (1 << 53) - 1
 SKEW = 26 * 3600
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-# ---- The seal, §9 and §10
-
-def damaged(why):
-    return reader.Damaged(f"seal: {why}")
-
-
-def no_float(text):
-    raise damaged(f"the number {text}")
-
-
-def members(pairs):
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        raise damaged("a member stands twice")
-    return dict(pairs)
-
-
-def parse_line(line):
-    """One object; names that are not UTF-8 come out as os.fsdecode would give them."""
-    if any(byte < 0x20 for byte in line) or b"\\u0000" in re.sub(rb"\\\\", b"", line):
-        raise damaged("a control character")
-    try:
-        value = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=members, parse_float=no_float, parse_constant=no_float)
-    except ValueError:
-        raise damaged("a line that is not JSON") from None
-    if not isinstance(value, dict):
-        raise damaged("a line that is not an object")
-    return value
-
-
-def take(line, name, shape, most=INT_MOST):
-    """A member, taken out; shape: int, bool, a list of words, a pattern, or None for any text."""
-    if name not in line:
-        raise damaged(f"no member {name}")
-    value = line.pop(name)
-    if shape in (int, bool):
-        good = type(value) is shape and (shape is bool or 0 <= value <= most)
-    elif isinstance(shape, list):
-        good = value in shape
-    else:
-        good = isinstance(value, str) and (shape is None or re.fullmatch(shape, value))
-    if not good:
-        raise damaged(f"{name}: {value!r}")
-    return value
-
-
-def seconds(text):
-    try:
-        parsed = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
-        raise damaged(f"the time {text}") from None
-    return int(parsed.replace(tzinfo=datetime.timezone.utc).timestamp())
-
+# ---- The seal, §10
 
 def parse_envelope(line):
     if next(iter(line), None) != "seal":
@@ -170,31 +117,6 @@ def stem_of(name):
             return name[:start - length]
     dot = name.find(".", 1)
     return name if dot < 0 else name[:dot]
-
-
-# ---- The bucket as files, §6
-
-class Bucket:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def file(self, key):
-        """The file of a key; a bucket that was copied may have no file for a folder's marker."""
-        parts = [re.sub(r"^\.pishop=", ".pishop==", part) for part in key.split("/")]
-        if not parts[-1]:
-            parts[-1] = ".pishop=folder"
-        return os.path.join(self.folder, *parts)
-
-    def keys(self, folder):
-        """What of the keys follows after "folder/"."""
-        top = self.file(folder)
-        for where, _, files in os.walk(top):
-            for name in files:
-                if name.startswith(".pishop=") and name != ".pishop=folder" and name[8] != "=":
-                    continue
-                below = os.path.relpath(os.path.join(where, name), top).split("/")
-                below[-1] = "" if below[-1] == ".pishop=folder" else below[-1]
-                yield "/".join(part.replace(".pishop==", ".pishop=", 1) if part.startswith(".pishop==") else part for part in below)
 
 
 # ---- Restoring

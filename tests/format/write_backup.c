@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage: write_backup KEYFILE STORE SOURCE TENANT NAME: puts the tree SOURCE (small files, folders, links) into the local store as TENANT/NAME and seals it, for the
- * check of restore.py. Again: seals what stands there now. */
+ * check of restore.py. Again: seals what stands there now.
+ * write_backup KEYFILE STORE --records TENANT NAME: writes every other kind of record about the sealed backup NAME, for the check of records.py; NAME is deleted in the end. */
 #include "base/buf.h"
 #include "s3/stores.h"
+#include "vault/audit.h"
+#include "vault/hold.h"
 #include "vault/object.h"
+#include "vault/policy.h"
 #include "vault/sealer.h"
+#include "vault/sweep.h"
+#include "vault/tombstone.h"
 #include "vault/tree.h"
 
 #include <errno.h>
@@ -90,6 +96,64 @@ static int seal(const char *tenant, const char *stem)
 	return rc;
 }
 
+static int write_tree(const char *tenant, const char *stem)
+{
+	int rc = nftw(source, visit, 16, FTW_PHYS);
+
+	return rc ? rc : seal(tenant, stem);
+}
+
+static int put_policy(const char *tenant)
+{
+	struct policy p;
+	AUTO_FREE char *text = NULL;
+	char key[PATH_CAP];
+	int rc = path_record_key(vault_rules(vault), key, tenant, "control", "policy");
+
+	policy_default(&p);
+	p.keep_last = 3;
+	p.max_age_s = 3650 * INT64_C(86400);
+	if (!rc)
+		rc = policy_encode(&p, &text);
+	return rc ? rc : record_write(vault, key, text, strlen(text), NULL, NULL, NULL);
+}
+
+/* A run, which remembers what it saw, and leaves its lease behind. */
+static int run_retention(const char *tenant)
+{
+	AUTO(sweep_report_free) struct sweep_report report = { 0 };
+	struct sweep_config config = { .grace_s = -1, .policy_settle_s = -1 };
+	int rc;
+
+	policy_default(&config.policy);
+	rc = sweep_tenant(vault, tenant, &config, &report);
+	if (!rc && report.doubt != DOUBT_NONE) {
+		fprintf(stderr, "retention stopped: %s\n", report.why);
+		rc = EIO;
+	}
+	return rc;
+}
+
+static int write_records(const char *tenant, const char *stem)
+{
+	int rc = put_policy(tenant);
+
+	if (!rc)
+		rc = hold_add(vault, tenant, "held-20250101", "a \"dispute\", \xff", "the check", NULL);
+	if (!rc)
+		rc = trash_copy(vault, tenant, stem, "a file was overwritten", 3600, NULL);
+	if (!rc)
+		rc = sealer_reopen(vault, tenant, stem, "a file was overwritten", NULL);
+	audit_note(vault, tenant, &(struct audit_line){ .event = AUDIT_RESTORED, .backup = stem, .detail = "read \"by\" \xfe\n" });
+	if (!rc)
+		rc = audit_flush(vault, tenant, NULL);
+	if (!rc)
+		rc = run_retention(tenant);
+	if (!rc)
+		rc = tombstone_put(vault, tenant, stem, "no longer needed \xfd", 3600, 7, NULL);
+	return rc;
+}
+
 static int open_vault(const char *keyfile, const char *root)
 {
 	AUTO(buf_free) struct buf text;
@@ -121,7 +185,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (argc != 6) {
-		fputs("usage: write_backup KEYFILE STORE SOURCE TENANT NAME\n", stderr);
+		fputs("usage: write_backup KEYFILE STORE SOURCE|--records TENANT NAME\n", stderr);
 		return 2;
 	}
 	source = argv[3];
@@ -130,9 +194,7 @@ int main(int argc, char **argv)
 	stem_of(argv[5], &stem);
 	rc = open_vault(argv[1], argv[2]);
 	if (!rc)
-		rc = nftw(source, visit, 16, FTW_PHYS);
-	if (!rc)
-		rc = seal(argv[4], stem.text);
+		rc = strcmp(source, "--records") == 0 ? write_records(argv[4], stem.text) : write_tree(argv[4], stem.text);
 	if (vault && vault_close(vault) && !rc)
 		rc = EIO;
 	if (rc)
