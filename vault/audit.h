@@ -60,6 +60,9 @@ struct audit_entry {
 int audit_decode(const char *line, size_t len, struct audit_entry *out);
 void audit_entry_free(struct audit_entry *e);
 DEFINE_AUTO(audit_entry, audit_entry_free)
+#define AUDIT_FROM_TRASH "from the trash" /* the detail of AUDIT_DELETED where what stands at the name is another */
+/* Whether the line says that nothing is left of what stood at the backup's name: it was deleted there, or removed as a whole. */
+bool audit_is_end(const struct audit_entry *e);
 
 /* Reads the log from the oldest line on; fn gets each line as it stands, without its line end. Checks each line, that it is of this tenant's log, the
  * chain, and that no number is missing: EBADMSG, EPROTONOSUPPORT with the segment and the line in why[cap]. A log of which the newest segments were removed is whole

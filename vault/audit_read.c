@@ -105,6 +105,13 @@ int audit_decode(const char *line, size_t len, struct audit_entry *out)
 	return 0;
 }
 
+bool audit_is_end(const struct audit_entry *e)
+{
+	if (e->event == AUDIT_DELETED)
+		return !e->detail || strcmp(e->detail, AUDIT_FROM_TRASH) != 0;
+	return e->event == AUDIT_REMOVED && e->seal[0];
+}
+
 /* ---- the newest segment */
 
 /* Its number; 0: there is none. One request, of one key: names descend. */

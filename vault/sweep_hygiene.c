@@ -58,7 +58,7 @@ static int see_line(void *arg, const char *line, size_t len)
 
 	if (!fate)
 		return 0;
-	if (e.event == AUDIT_DELETED || (e.event == AUDIT_REMOVED && e.seal[0]))
+	if (audit_is_end(&e))
 		fate->gone = true;
 	if (e.event == AUDIT_COMMITTED || e.event == AUDIT_SEALED || e.event == AUDIT_UNDELETED)
 		fate->gone = false;

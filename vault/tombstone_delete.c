@@ -167,7 +167,7 @@ int tombstone_erase(struct vault *v, const char *tenant, const char *key, struct
 	if (rc)
 		return rc;
 	if (tell) {
-		audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_DELETED, .backup = t->stem, .detail = in_trash ? "from the trash" : NULL,
+		audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_DELETED, .backup = t->stem, .detail = in_trash ? AUDIT_FROM_TRASH : NULL,
 							    .epoch = t->epoch, .objects = t->objects, .bytes = t->bytes });
 		rc = audit_flush(v, tenant, g->user);
 		if (rc && rc != EACCES && rc != EROFS)

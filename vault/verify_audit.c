@@ -110,9 +110,7 @@ static int undeleted(struct entry *e, const struct audit_entry *line)
 
 static int take(struct known_seals *k, const struct audit_entry *line)
 {
-	bool whole = line->event == AUDIT_REMOVED && line->seal[0]; /* else members of it, and the seal stands */
-	bool of_seals = whole || line->event == AUDIT_SEALED || line->event == AUDIT_TOMBSTONED || line->event == AUDIT_UNDELETED ||
-			line->event == AUDIT_DELETING || line->event == AUDIT_DELETED;
+	bool of_seals = line->event == AUDIT_SEALED || line->event == AUDIT_TOMBSTONED || line->event == AUDIT_UNDELETED || audit_is_end(line);
 	struct entry *e = of_seals && line->backup[0] ? find_or_add(k, line->backup) : NULL;
 
 	if (!e)

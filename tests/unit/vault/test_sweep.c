@@ -847,6 +847,7 @@ static void markers_of_what_was_removed_go(void **state)
 		kit_raw_put(k->bucket, markers[i], marker, (size_t)object_length(0));
 	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "a-20260101", .seal = SEAL_ID });
 	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "b-20260101" }); /* some of it, not all */
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_DELETED, .backup = "b-20260101", .detail = AUDIT_FROM_TRASH }); /* an older one */
 	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = "c-20260101", .seal = SEAL_ID });
 	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
 	run(k, &w, &c);

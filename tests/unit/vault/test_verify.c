@@ -226,6 +226,11 @@ static void seal_deleted(void **state)
 	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM, .objects = 1 });
 	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
 	finds(k, VERIFY_SEAL_MISSING, "");
+	/* or what went from the trash was an older one, */
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_DELETING, .backup = STEM });
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_DELETED, .backup = STEM, .detail = AUDIT_FROM_TRASH });
+	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
+	finds(k, VERIFY_SEAL_MISSING, "");
 	/* but not where it was as a whole. */
 	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM, .seal = "00112233445566778899aabbccddeeff" });
 	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
