@@ -21,6 +21,7 @@ FILE, FOLDER, LINK = 1, 2, 3
 TYPES = {"file": FILE, "folder": FOLDER, "link": LINK}
 SOURCES = ["archive", "single", "marked", "settled", "request"]
 SKEW = 26 * 3600
+ARCHIVE = re.compile(r".+\.(tar|tgz|tbz2|txz|tzst|zip|7z|archive|gz|bz2|xz|zst|lz4|enc|gpg|age|tar\.(lz|lzma|lzo|br|z|sz))", re.I | re.S)
 
 
 # ---- The seal, §10
@@ -146,7 +147,7 @@ class Restore:
         """What stands there and is not listed, but for scratch."""
         listed = {entry["path"] + ("/" if entry["type"] == FOLDER else "") for entry in seal["list"]}
         folders = {entry["path"].split("/")[0] for entry in seal["list"] if entry["type"] == FOLDER or "/" in entry["path"]}
-        archived = any(entry["type"] == FILE and "/" not in entry["path"] for entry in seal["list"])
+        archived = any(entry["type"] == FILE and "/" not in entry["path"] and ARCHIVE.fullmatch(entry["path"]) for entry in seal["list"])
         for path in sorted(self.bucket.keys(f"{self.prefix}{seal['tenant']}")):
             top = path.split("/")[0]
             if not path or path in listed or stem_of(top) != seal["backup"]:
