@@ -434,14 +434,15 @@ static int end_seal(struct sealing *s)
 	rc = path_record_key(&s->v->rules, key, s->tenant, "seals", s->stem);
 	if (!rc)
 		rc = confirm_old(s, key);
-	if (!rc)
-		rc = record_remove(s->v, key, &call);
 	if (rc)
 		return rc;
 	hex_encode(hex, s->old_id.object, sizeof(s->old_id.object));
+	/* Told first: a seal that is gone, and of which the log does not know why, is damage. */
 	audit_note(s->v, s->tenant, &(struct audit_line){ .event = AUDIT_REMOVED, .backup = s->stem, .detail = "nothing is left of it", .seal = hex,
 							  .objects = s->old.count, .bytes = s->old.bytes });
-	return end_reopening(s);
+	audit_flush(s->v, s->tenant, s->user);
+	rc = record_remove(s->v, key, &call);
+	return rc ? rc : end_reopening(s);
 }
 
 static int attempt(struct sealing *s, enum sealer_answer *answer, struct seal *made)

@@ -177,13 +177,13 @@ static int move_all(struct move *m)
 
 	if (!rc)
 		rc = move_objects(m);
-	if (!rc)
-		rc = leave_place(m);
 	if (rc)
 		return rc;
+	/* Told first: a seal that is gone, and of which the log does not know why, is damage. */
 	snprintf(detail, sizeof(detail), "to the trash as %s, since its name is made anew", m->t->id);
 	audit_note(m->v, m->tenant, &(struct audit_line){ .event = AUDIT_TOMBSTONED, .backup = m->t->stem, .detail = detail, .objects = m->t->objects, .bytes = m->t->bytes });
-	return 0;
+	audit_flush(m->v, m->tenant, m->g.user);
+	return leave_place(m);
 }
 
 /* ---- where it stands */
