@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "crypto/chunks.h"
 #include "crypto/digest.h"
 #include "vault/acting.h"
 #include "vault/hold.h"
@@ -78,6 +79,8 @@ static inline bool counts_for_nothing(int rc)
 	return rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT || rc == EFBIG;
 }
 const char *seal_trouble(int rc); /* the same of a seal, for people */
+/* Whether the seal that was read is the one that stands now. 0 or a store errno. */
+int still_sealed_so(struct scan *s, const char *stem, const struct record_id *id, bool *yes);
 /* SEALED, DAMAGED or OPEN. ENOENT: there is no seal any more. */
 int decide_sealed(struct scan *s, struct row *r, unsigned threads);
 
@@ -88,11 +91,49 @@ bool reason_of_members(const char *reason);
 void set_reason(struct backup *b, const char *text); /* one line of printable bytes, cut */
 void set_time(struct backup *b);                     /* timed, imported, time_s from stem and committed_s */
 
+/* ---- verify_faults.c: what was found, kept until it is sure that nobody was just at it */
+struct fault {
+	char *path, *detail; /* owned */
+	enum verify_fault what;
+};
+struct faults {
+	struct fault *list;
+	size_t count, cap;
+	bool failed; /* one is missing: no memory */
+};
+void faults_add(struct faults *f, const char *path, enum verify_fault what, const char *detail);
+void faults_sort(struct faults *f); /* by path */
+void faults_free(struct faults *f);
+DEFINE_AUTO(faults, faults_free)
+
+/* ---- verify_share.c: which bytes of a backup a sample decrypts */
+#define PIECE_CHUNKS 64u /* 4 MiB: larger objects are shared out in pieces of this */
+struct share {
+	unsigned rounds; /* in so many runs, one behind the other, each piece has its turn once; 0: all have it always */
+	unsigned turn;   /* of this run, below rounds */
+};
+struct share share_of(unsigned percent, uint64_t run);
+uint64_t share_first(const struct share *s, const uint8_t object[16]); /* the first piece whose turn it is; it may be behind the object's end */
+static inline uint64_t share_step(const struct share *s) /* from there to the next */
+{
+	return s->rounds ? s->rounds : 1;
+}
+static inline uint64_t share_pieces(uint64_t size) /* of an object of so many plain bytes: at least one */
+{
+	return (chunk_count(size) + PIECE_CHUNKS - 1) / PIECE_CHUNKS;
+}
+
 /* ---- verify_members.c */
 struct meter { /* one for all that is verified by one call */
 	const struct verify_config *config;
 	pthread_mutex_t lock; /* progress; and held over the caller's functions */
 	struct verify_progress progress;
+};
+struct verify_how { /* how one backup is looked at */
+	bool decrypt;
+	struct share share;    /* decrypt: of this part */
+	unsigned threads;
+	struct faults *faults; /* NULL: they are counted only */
 };
 struct verified {
 	unsigned faults;
@@ -100,8 +141,10 @@ struct verified {
 	int error;       /* what a member could not be read for: then nothing is known of it. 0: all could */
 	char first[160]; /* the first fault, in order of path; "" */
 };
-/* tenant and stem are the seal's. silent: no fault is told, but counted. 0; ECANCELED; ENOMEM. */
-int verify_members(struct vault *v, const struct seal *seal, const struct member *members, size_t count, struct meter *meter, unsigned threads, bool silent,
-		   struct verified *out, struct store_call *call);
-void meter_fault(struct meter *m, const struct seal *seal, const char *path, enum verify_fault f, const char *detail);
+/* tenant and stem are the seal's. 0; ECANCELED; ENOMEM. */
+int verify_members(struct vault *v, const struct seal *seal, const struct member *members, size_t count, struct meter *meter, const struct verify_how *how, struct verified *out,
+		   struct store_call *call);
+void meter_faults(struct meter *m, const char *tenant, const char *stem, struct faults *f); /* tells them, sorted */
 void meter_add(struct meter *m, unsigned backups, unsigned objects, uint64_t bytes);
+/* Before the next step: lets the caller slow it down. ECANCELED: it is to stop. */
+int meter_go_on(struct meter *m, const struct store_call *call);

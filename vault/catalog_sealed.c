@@ -52,8 +52,7 @@ const char *seal_trouble(int rc)
 	return rc == ENOKEY ? "its seal was written with another key" : rc == EPROTONOSUPPORT ? "its seal is of a newer version of this program" : "its seal is damaged";
 }
 
-/* Whether the seal that was read is the one that stands now. */
-static int still_sealed_so(struct scan *s, const char *stem, const struct record_id *id, bool *yes)
+int still_sealed_so(struct scan *s, const char *stem, const struct record_id *id, bool *yes)
 {
 	struct store_call call = acting_call(s->v, s->call, 0);
 	struct store_meta meta;
@@ -143,13 +142,14 @@ static int compare(struct scan *s, struct row *r, const struct seal *seal, const
 {
 	struct verify_config config = { .stop = s->call ? s->call->cancel : NULL };
 	struct meter meter = { .config = &config, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct verify_how how = { .threads = threads };
 	AUTO(members_free) struct members m = { 0 };
 	struct verified found = { 0 };
 	bool open = false, same = true;
 	int rc = members_list(s->v, s->tenant, r->b.stem, &m, s->call);
 
 	if (!rc)
-		rc = verify_members(s->v, seal, m.list, m.count, &meter, threads, true, &found, s->call);
+		rc = verify_members(s->v, seal, m.list, m.count, &meter, &how, &found, s->call);
 	if (!rc)
 		rc = found.error;
 	if (!rc && found.faults)

@@ -20,7 +20,7 @@ struct check {
 	size_t count;
 	size_t root;              /* bytes of a key before the path below the tenant */
 	struct meter *meter;
-	bool silent;
+	const struct verify_how *how;
 	bool archive;             /* the seal lists an archive: folders beside it are scratch */
 	struct store_call *call;
 	size_t *todo;             /* members to be looked at */
@@ -33,12 +33,14 @@ struct check {
 
 /* ---- telling */
 
-void meter_fault(struct meter *m, const struct seal *seal, const char *path, enum verify_fault f, const char *detail)
+void meter_faults(struct meter *m, const char *tenant, const char *stem, struct faults *f)
 {
 	if (!m->config->fault)
 		return;
+	faults_sort(f);
 	pthread_mutex_lock(&m->lock);
-	m->config->fault(m->config->arg, seal->tenant, seal->stem, path, f, detail);
+	for (size_t i = 0; i < f->count; i++)
+		m->config->fault(m->config->arg, tenant, stem, f->list[i].path, f->list[i].what, f->list[i].detail);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -61,9 +63,9 @@ static void tell(struct check *c, const char *path, enum verify_fault f, const c
 		snprintf(c->out->first, sizeof(c->out->first), "%s: %s%s%s", verify_fault_name(f), path, detail[0] ? ": " : "", detail);
 		copy_text(c->first_path, sizeof(c->first_path), path);
 	}
+	if (c->how->faults)
+		faults_add(c->how->faults, path, f, detail);
 	pthread_mutex_unlock(&c->lock);
-	if (!c->silent)
-		meter_fault(c->meter, c->seal, path, f, detail);
 }
 
 static void unreadable(struct check *c, const char *path, int rc)
@@ -75,11 +77,18 @@ static void unreadable(struct check *c, const char *path, int rc)
 	tell(c, path, VERIFY_UNREADABLE, strerror(rc));
 }
 
-static int stopped(const struct check *c)
+int meter_go_on(struct meter *m, const struct store_call *call)
 {
-	const atomic_bool *stop = c->meter->config->stop;
+	const atomic_bool *stop = m->config->stop;
 
-	return stop && atomic_load(stop) ? ECANCELED : acting_stopped(c->call);
+	if (m->config->pace)
+		m->config->pace(m->config->arg);
+	return stop && atomic_load(stop) ? ECANCELED : acting_stopped(call);
+}
+
+static int go_on(const struct check *c)
+{
+	return meter_go_on(c->meter, c->call);
 }
 
 /* ---- the two lists */
@@ -140,6 +149,12 @@ static const struct seal_entry *entry_of(const struct check *c, const char *path
 	return e && (e->type == ENTRY_FOLDER) == folder ? e : NULL;
 }
 
+/* Whether any of its bytes is decrypted in this run. */
+static bool has_turn(const struct check *c, const struct seal_entry *e)
+{
+	return c->how->decrypt && share_first(&c->how->share, e->object) < share_pieces(e->size);
+}
+
 /* True: it is to be looked at. */
 static bool sort_member(struct check *c, const struct member *m)
 {
@@ -154,7 +169,7 @@ static bool sort_member(struct check *c, const struct member *m)
 	if (!e)
 		return true;
 	c->seen[e - c->seal->entries] = true;
-	return c->meter->config->full || strcmp(m->etag, e->etag) != 0 || m->length != object_length(e->size);
+	return has_turn(c, e) || strcmp(m->etag, e->etag) != 0 || m->length != object_length(e->size);
 }
 
 static void compare_lists(struct check *c)
@@ -248,7 +263,7 @@ static int room_take(struct check *c, struct room *r, uint64_t wanted)
 {
 	r->slabs = c->v->slabs;
 	while (!r->count) {
-		int rc = stopped(c);
+		int rc = go_on(c);
 
 		if (rc)
 			return rc;
@@ -260,29 +275,39 @@ static int room_take(struct check *c, struct room *r, uint64_t wanted)
 	return 0;
 }
 
-/* Every chunk. What object_load found whole, and kept, is decrypted already. */
-static int read_all(struct check *c, struct object *o)
+/* The chunks from first to before end. */
+static int read_range(struct check *c, struct object *o, struct room *room, uint64_t first, uint64_t end)
 {
-	uint64_t chunks = chunk_count(object_size(o));
+	int rc = 0;
+
+	for (uint64_t k = first; k < end && !rc;) {
+		unsigned n = (unsigned)min_u64(end - k, room->count);
+
+		rc = go_on(c);
+		if (!rc)
+			rc = object_read_chunks(c->v, o, k, n, room->slab);
+		k += n;
+		if (!rc)
+			meter_add(c->meter, 0, 0, min_u64(object_size(o), k * CHUNK_BYTES) - (k - n) * CHUNK_BYTES);
+	}
+	return rc;
+}
+
+/* Every chunk whose turn it is. What object_load found whole, and kept, is decrypted already. */
+static int read_due(struct check *c, struct object *o)
+{
+	uint64_t chunks = chunk_count(object_size(o)), pieces = share_pieces(object_size(o));
 	AUTO(room_free) struct room room = { 0 };
 	uint8_t byte;
-	int rc = 0;
+	int rc;
 
 	if (object_size(o) && object_cache_read(o, 0, 1, &byte)) {
 		meter_add(c->meter, 0, 0, object_size(o));
 		return 0;
 	}
 	rc = room_take(c, &room, chunks);
-	for (uint64_t k = 0; k < chunks && !rc;) {
-		unsigned n = (unsigned)min_u64(chunks - k, room.count);
-
-		rc = stopped(c);
-		if (!rc)
-			rc = object_read_chunks(c->v, o, k, n, room.slab);
-		k += n;
-		if (!rc)
-			meter_add(c->meter, 0, 0, min_u64(object_size(o), k * CHUNK_BYTES) - (k - n) * CHUNK_BYTES);
-	}
+	for (uint64_t p = share_first(&c->how->share, object_keys(o)->id); p < pieces && !rc; p += share_step(&c->how->share))
+		rc = read_range(c, o, &room, p * PIECE_CHUNKS, min_u64(chunks, (p + 1) * PIECE_CHUNKS));
 	return rc;
 }
 
@@ -321,8 +346,8 @@ static int look_at_entry(struct check *c, const struct member *m, const struct s
 	AUTO(auto_object_unref) struct object *o = NULL;
 	int rc = object_load(c->v, m->key, m->length, &o, call);
 
-	if (!rc && same_object(c, o, e) && c->meter->config->full)
-		rc = read_all(c, o);
+	if (!rc && same_object(c, o, e) && has_turn(c, e))
+		rc = read_due(c, o);
 	if (rc == ECANCELED || rc == ENOMEM)
 		return rc;
 	if (rc)
@@ -330,13 +355,13 @@ static int look_at_entry(struct check *c, const struct member *m, const struct s
 	return 0;
 }
 
-static int look(void *arg, size_t i)
+static int look_at(void *arg, size_t i)
 {
 	struct check *c = arg;
 	const struct member *m = &c->members[c->todo[i]];
 	struct store_call call = acting_call(c->v, c->call, 0);
 	char path[PATH_CAP];
-	int folder = path_of(c, m, path), rc = stopped(c);
+	int folder = path_of(c, m, path), rc = go_on(c);
 	const struct seal_entry *e = folder < 0 ? NULL : entry_of(c, path, folder);
 
 	if (!call.cancel)
@@ -350,12 +375,12 @@ static int look(void *arg, size_t i)
 
 /* ---- the whole */
 
-int verify_members(struct vault *v, const struct seal *seal, const struct member *members, size_t count, struct meter *meter, unsigned threads, bool silent,
-		   struct verified *out, struct store_call *call)
+int verify_members(struct vault *v, const struct seal *seal, const struct member *members, size_t count, struct meter *meter, const struct verify_how *how, struct verified *out,
+		   struct store_call *call)
 {
 	AUTO_FREE size_t *todo = calloc(count + 1, sizeof(*todo));
 	AUTO_FREE bool *seen = calloc(seal->count + 1, sizeof(*seen));
-	struct check c = { .v = v, .seal = seal, .members = members, .count = count, .meter = meter, .silent = silent, .archive = has_archive(seal), .call = call,
+	struct check c = { .v = v, .seal = seal, .members = members, .count = count, .meter = meter, .how = how, .archive = has_archive(seal), .call = call,
 			   .todo = todo, .seen = seen, .lock = PTHREAD_MUTEX_INITIALIZER, .out = out };
 	char root[PATH_CAP];
 	int rc = path_key(&v->rules, root, seal->tenant, true);
@@ -365,7 +390,7 @@ int verify_members(struct vault *v, const struct seal *seal, const struct member
 		return rc ? rc : ENOMEM;
 	c.root = strlen(root);
 	compare_lists(&c);
-	return crew_run(threads, c.todo_count, look, &c);
+	return crew_run(how->threads, c.todo_count, look_at, &c);
 }
 
 unsigned verify_backup(struct vault *v, const struct seal *seal, const struct member *members, size_t count, const struct verify_config *config, char *first,
@@ -373,8 +398,9 @@ unsigned verify_backup(struct vault *v, const struct seal *seal, const struct me
 {
 	static const struct verify_config quick;
 	struct meter meter = { .config = config ? config : &quick, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct verify_how how = { .decrypt = meter.config->full, .threads = meter.config->threads };
 	struct verified found;
-	int rc = verify_members(v, seal, members, count, &meter, meter.config->threads, false, &found, call);
+	int rc = verify_members(v, seal, members, count, &meter, &how, &found, call);
 
 	if (rc && !found.faults) {
 		found.faults = 1; /* not looked at whole: not good */

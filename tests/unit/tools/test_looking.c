@@ -134,11 +134,54 @@ static void verify_what_is_good(void **state)
 	fake_run(TOOL_USAGE, "verify", "--full", "--quick", NULL);
 }
 
+static void verify_a_part(void **state)
+{
+	static const char *const refused[] = { "0", "101", "x", "10x", "%", "10%%", "1000", "-1", "" };
+
+	fake.verified = (struct verify_result){ .sealed = 3, .good = 3, .objects = 30, .bytes = 4096, .decrypted = 1024, .part = 2, .parts = 10 };
+	fake_run(TOOL_DONE, "verify", "--sample=10%", "acme", NULL);
+	assert_out("acme: part 2 of 10\nsample: 3 sealed backups, 3 good, 0 bad; 0 not sealed, and not looked at; 30 objects, 4.0 KiB, 1.0 KiB decrypted\n");
+	assert_int_equal(fake.verify.sample, 10);
+	assert_false(fake.verify.full);
+	assert_true(fake.wrote);
+	fake_run(TOOL_DONE, "verify", "--sample", "100", "acme", "--json", NULL);
+	assert_int_equal(fake.verify.sample, 100);
+
+	cJSON *json = parse();
+
+	assert_text(json, "mode", "sample");
+	assert_number(json, "decrypted", 1024);
+	assert_number(at(json, "samples", 0), "part", 2);
+	cJSON_Delete(json);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		fake_run(TOOL_USAGE, "verify", "--sample", refused[i], "acme", NULL);
+	fake_run(TOOL_USAGE, "verify", "--sample=10", "--full", NULL);
+	fake_run(TOOL_USAGE, "verify", "--sample=10", "acme/x", NULL); /* what is remembered is of whole tenants */
+	fake_run(TOOL_USAGE, "verify", "--full", "--resume", "acme/x", NULL);
+	fake_run(TOOL_USAGE, "verify", "--resume", NULL);
+}
+
+static void verify_that_goes_on(void **state)
+{
+	fake.verified = (struct verify_result){ .sealed = 3, .good = 3, .objects = 30, .bytes = 4096, .decrypted = 1024, .resumed = 2 };
+	fake_run(TOOL_DONE, "verify", "--full", "--resume", "acme", NULL);
+	assert_out(", 1.0 KiB decrypted; 2 were decrypted by the run before\n");
+	assert_true(fake.verify.resume);
+	assert_true(fake.wrote);
+	fake_run(TOOL_DONE, "verify", "--full", "acme/", NULL);
+	assert_true(fake.wrote);
+	fake_run(TOOL_DONE, "verify", "--full", "acme/x", NULL); /* nothing is remembered of one backup alone */
+	assert_false(fake.wrote);
+	assert_false(fake.verify.resume);
+	fake_run(TOOL_DONE, "verify", "acme", NULL);
+	assert_false(fake.wrote);
+}
+
 static void verify_what_is_bad(void **state)
 {
 	fake.verified = (struct verify_result){ .sealed = 2, .good = 1, .bad = 1 };
 	fake.faults[0] = (struct fake_fault){ "X/a\n.bson", VERIFY_MISSING, NULL };
-	fake.faults[1] = (struct fake_fault){ NULL, VERIFY_SEAL_MISSING, "the audit log knows of one" };
+	fake.faults[1] = (struct fake_fault){ "", VERIFY_SEAL_MISSING, "the audit log knows of one" };
 	fake_run(TOOL_FAILED, "verify", "acme", NULL);
 	assert_out("acme/X/a\\x0a.bson: missing\nacme/X: seal missing: the audit log knows of one\n");
 	fake_run(TOOL_FAILED, "verify", "acme", "--json", NULL);
@@ -218,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(list_for_people, fake_setup), cmocka_unit_test_setup(list_for_programs, fake_setup),
 		cmocka_unit_test_setup(list_that_fails, fake_setup), cmocka_unit_test_setup(verify_what_is_good, fake_setup),
+		cmocka_unit_test_setup(verify_a_part, fake_setup), cmocka_unit_test_setup(verify_that_goes_on, fake_setup),
 		cmocka_unit_test_setup(verify_what_is_bad, fake_setup), cmocka_unit_test_setup(verify_what_is_not_known, fake_setup),
 		cmocka_unit_test_setup(audit_logs, fake_setup), cmocka_unit_test_setup(audit_logs_that_are_not_whole, fake_setup),
 	};
