@@ -6,6 +6,7 @@
 #include "fs/sets.h"
 #include "fs/settle.h"
 #include "fs/status.h"
+#include "fs/verification.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -76,7 +77,9 @@ static int start_parts(struct fs *f)
 		rc = settle_start(f);
 	if (!rc)
 		rc = sets_start(f);
-	return rc ? rc : parked_start(f);
+	if (!rc)
+		rc = parked_start(f);
+	return rc ? rc : verification_start(f);
 }
 
 int core_new(const struct fs_config *config, struct fs **out)
@@ -113,6 +116,7 @@ int core_new(const struct fs_config *config, struct fs **out)
 
 void core_stop(struct fs *f)
 {
+	verification_end(f);
 	sets_quit(f);
 	pool_free(f->notify_pool);
 	vault_on_room(f->vault, NULL, NULL);
@@ -127,6 +131,7 @@ void core_stop(struct fs *f)
 	settle_stop(f);
 	sets_stop(f);
 	file_stop(f);
+	verification_free(f);
 	nodes_stop(&f->nodes);
 }
 

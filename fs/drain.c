@@ -5,6 +5,7 @@
 #include "fs/parked.h"
 #include "fs/sets.h"
 #include "fs/settle.h"
+#include "fs/verification.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -93,6 +94,7 @@ int drain(struct fs *f)
 	bool all, late;
 	int removed;
 
+	verification_end(f);
 	vault_end_by(f->vault, deadline);
 	all = parked_drain(f, deadline) == 0;
 	while (start_some(f))

@@ -25,6 +25,7 @@ struct fs_config {
 	bool seal_settled;        /* none is needed */
 	int on_remove;            /* enum on_remove (gate_policy.h): what removing or overwriting a sealed backup does */
 	int64_t grace_s;          /* how long a removed sealed backup can be brought back; 0: 72 hours */
+	int64_t verify_interval_s; /* between two rounds of verification in the background; 0: none */
 };
 
 /* 0 or errno; error[cap] one line. Copies the texts. */

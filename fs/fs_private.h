@@ -12,6 +12,7 @@ struct handle;
 struct parked;
 struct set;
 struct settle;
+struct verification;
 
 /* The inside of the mount, for fs/ only.
  *
@@ -44,6 +45,7 @@ struct fs {
 	struct pool *gate_pool, *meta_pool, *read_pool, *ahead_pool, *notify_pool;
 	struct parked *parked;
 	struct settle *settle;
+	struct verification *verification; /* NULL: none is done */
 	struct set *sets;          /* backups that this mount touched or looked at: sets.h */
 	struct shelf *shelves;     /* what records tenants have: shelf.h */
 	pthread_t sets_thread;     /* seals what is quiet */

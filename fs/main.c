@@ -200,6 +200,7 @@ static int open_mount(struct program *p)
 		.seal_settled = conf_bool(c, "seal-settled"),
 		.on_remove = (int)conf_number(c, "on-remove"),
 		.grace_s = (int64_t)conf_number(c, "grace") / 1000,
+		.verify_interval_s = ((int64_t)conf_number(c, "verify-interval") + 999) / 1000,
 	};
 	int rc = fs_new(&config, &p->fs, p->error, sizeof(p->error));
 

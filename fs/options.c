@@ -58,6 +58,9 @@ static const struct conf_option own[] = {
 	  .help = "Time between two rounds of retention." },
 	{ .name = "retention-lease", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "5m", .min = 3000, .max = 86400000, .hidden = true,
 	  .help = "How long others wait for one that died at its round, for tests." },
+	{ .name = "verify-interval", .type = CONF_DURATION, .group = BACKUPS, .value_name = "TIME", .fallback = "0", .max = 31536000000,
+	  .help = "Compare all sealed backups with their seals this often, in the background; what is wrong is logged, and stands in .pishopfs/status.json. For mounts that live "
+		  "long; 24h is often enough. 0: never." },
 	{ .name = "log-level", .type = CONF_CHOICE, .group = LOGGING, .value_name = "LEVEL", .choices = levels, .fallback = "info",
 	  .help = "What is logged." },
 	{ .name = "log-format", .type = CONF_CHOICE, .group = LOGGING, .value_name = "FORMAT", .choices = formats, .fallback = "text",

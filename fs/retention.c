@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/retention.h"
 
-#include "base/clock.h"
+#include "fs/rounds.h"
 #include "base/log.h"
-#include "base/sync.h"
 #include "vault/audit.h"
 
 #include <errno.h>
@@ -14,12 +13,8 @@ struct retention {
 	struct vault *v;
 	char *tenant;          /* NULL: all */
 	struct sweep_config config;
-	int64_t interval_s;
-	atomic_bool stop;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	pthread_t thread;
 	bool said_may_not;     /* that this identity may not delete */
+	struct rounds *rounds;
 };
 
 static void tell(struct retention *r, const char *tenant, const struct sweep_report *report, int rc)
@@ -48,43 +43,19 @@ static void sweep_one(struct retention *r, const char *tenant)
 	tell(r, tenant, &report, rc);
 }
 
-static void sweep_all(struct retention *r)
+static void sweep_all(void *arg, struct rounds *rounds)
 {
+	struct retention *r = arg;
 	AUTO(tenant_names_free) struct tenant_names names = { 0 };
 	int rc = r->tenant ? 0 : tenants_list(r->v, &names, NULL);
 
+	r->config.stop = rounds_stopping(rounds);
 	if (rc)
 		log_msg(LOG_ERROR, "retention", "the tenants cannot be listed: %s", strerror(rc));
 	if (r->tenant)
 		sweep_one(r, r->tenant);
-	for (size_t i = 0; i < names.count && !atomic_load(&r->stop); i++)
+	for (size_t i = 0; i < names.count && !atomic_load(rounds_stopping(rounds)); i++)
 		sweep_one(r, names.names[i]);
-}
-
-static void *retention_main(void *arg)
-{
-	struct retention *r = arg;
-	int64_t next = clock_mono_ms() + (r->interval_s < FIRST_S ? r->interval_s : FIRST_S) * 1000;
-
-	while (!atomic_load(&r->stop)) {
-		pthread_mutex_lock(&r->lock);
-		while (!atomic_load(&r->stop) && clock_mono_ms() < next)
-			cond_wait_until(&r->wake, &r->lock, next);
-		pthread_mutex_unlock(&r->lock);
-		if (atomic_load(&r->stop))
-			break;
-		next = clock_mono_ms() + r->interval_s * 1000;
-		sweep_all(r);
-	}
-	return NULL;
-}
-
-static void retention_free(struct retention *r)
-{
-	pthread_cond_destroy(&r->wake);
-	pthread_mutex_destroy(&r->lock);
-	free(r->tenant);
-	free(r);
 }
 
 int retention_start(struct vault *v, const char *tenant, const struct sweep_config *config, int64_t interval_s, struct retention **out)
@@ -96,15 +67,12 @@ int retention_start(struct vault *v, const char *tenant, const struct sweep_conf
 		return ENOMEM;
 	r->v = v;
 	r->config = *config;
-	r->config.stop = &r->stop;
 	r->config.interval_s = interval_s;
-	r->interval_s = interval_s;
-	pthread_mutex_init(&r->lock, NULL);
-	cond_init_mono(&r->wake);
 	r->tenant = tenant ? strdup(tenant) : NULL;
-	rc = tenant && !r->tenant ? ENOMEM : pthread_create(&r->thread, NULL, retention_main, r);
+	rc = tenant && !r->tenant ? ENOMEM : rounds_start((interval_s < FIRST_S ? interval_s : FIRST_S) * 1000, interval_s * 1000, sweep_all, r, &r->rounds);
 	if (rc) {
-		retention_free(r);
+		free(r->tenant);
+		free(r);
 		return rc;
 	}
 	*out = r;
@@ -115,10 +83,7 @@ void retention_stop(struct retention *r)
 {
 	if (!r)
 		return;
-	pthread_mutex_lock(&r->lock);
-	atomic_store(&r->stop, true);
-	pthread_cond_broadcast(&r->wake);
-	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->thread, NULL);
-	retention_free(r);
+	rounds_stop(r->rounds);
+	free(r->tenant);
+	free(r);
 }

@@ -5,6 +5,7 @@
 #include "fs/reply.h"
 #include "fs/sets.h"
 #include "fs/settle.h"
+#include "fs/verification.h"
 #include "vault/backup.h"
 #include "base/clock.h"
 
@@ -166,6 +167,7 @@ static char *build(struct fs *f)
 	add_pending(f, o);
 	add_failed(f, o);
 	add_backups(f, o);
+	verification_status(f, o);
 	fs_lock(f);
 	add_number(o, "open_for_writing", f->write_handles);
 	add_number(o, "killed_writers", f->killed);
