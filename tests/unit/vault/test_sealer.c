@@ -993,6 +993,35 @@ static void the_seal_of_what_was_removed_goes(void **state)
 	expect_answer(k, &on_request, SEALER_NOTHING, NULL);
 }
 
+static int see_removed(void *arg, const char *line, size_t len)
+{
+	AUTO(audit_entry_free) struct audit_entry e = { 0 };
+
+	assert_int_equal(audit_decode(line, len, &e), 0);
+	*(bool *)arg |= e.event == AUDIT_REMOVED;
+	return 0;
+}
+
+/* Whoever is killed between the two must not leave a seal that is gone for no reason. */
+static void the_log_knows_before_the_seal_goes(void **state)
+{
+	struct kit *k = *state;
+	bool removed = false;
+	char why[256];
+
+	dump(k);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	assert_int_equal(sealer_reopen(k->v, "acme", NAME, "rm", NULL), 0);
+	remove_all(k);
+	kit_fault(k, STORE_REMOVE, "seals/", 0, 1, FAULT_FAIL, EREMOTEIO);
+	kit_log_begin();
+	assert_int_equal(run(k, &on_request).rc, EREMOTEIO);
+	free(kit_log_end());
+	assert_true(sealed(k));
+	assert_int_equal(audit_read(k->v, "acme", see_removed, &removed, why, sizeof(why), NULL), 0);
+	assert_true(removed);
+}
+
 /* The seal tells that it was there. */
 static void the_seal_of_what_vanished_stays(void **state)
 {
@@ -1107,7 +1136,7 @@ int main(void)
 		T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
 		T(our_own_failures_count_at_once),
 		T(too_many_failed_paths), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
-		T(where_all_is_open_nothing_is_sealed), T(names_that_no_file_has), T(a_backup_named_as_our_folder), T(the_seal_of_what_was_removed_goes),
+		T(where_all_is_open_nothing_is_sealed), T(names_that_no_file_has), T(a_backup_named_as_our_folder), T(the_seal_of_what_was_removed_goes), T(the_log_knows_before_the_seal_goes),
 		T(the_seal_of_what_vanished_stays), T(the_seal_stays_while_a_removal_waits), T(a_new_seal_is_not_removed),
 	};
 

@@ -168,6 +168,33 @@ static void all_of_it_moves(void **state)
 	assert_int_equal(move(k), 0); /* nothing more to do */
 }
 
+static int see_trash(void *arg, const char *line, size_t len)
+{
+	AUTO(audit_entry_free) struct audit_entry e = { 0 };
+
+	assert_int_equal(audit_decode(line, len, &e), 0);
+	*(bool *)arg |= e.event == AUDIT_TOMBSTONED && e.detail && strstr(e.detail, "to the trash");
+	return 0;
+}
+
+/* Whoever is killed between the two must not leave a seal that is gone for no reason. */
+static void the_log_knows_before_the_seal_goes(void **state)
+{
+	struct kit *k = *state;
+	bool told = false;
+	char why[256];
+
+	make_backup(k);
+	bury(k, 1000);
+	kit_fault(k, STORE_REMOVE, "seals/", 0, 1, FAULT_FAIL, EREMOTEIO);
+	kit_log_begin();
+	assert_int_equal(move(k), EREMOTEIO);
+	free(kit_log_end());
+	assert_int_equal(kit_raw_head(k->bucket, SEAL, NULL), 0);
+	assert_int_equal(audit_read(k->v, "acme", see_trash, &told, why, sizeof(why), NULL), 0);
+	assert_true(told);
+}
+
 static void its_grace_goes_on_there(void **state)
 {
 	struct kit *k = *state;
@@ -380,7 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
-		T(without_a_tombstone_nothing_moves), T(all_of_it_moves), T(its_grace_goes_on_there), T(a_damaged_object_moves_as_it_is),
+		T(without_a_tombstone_nothing_moves), T(all_of_it_moves), T(the_log_knows_before_the_seal_goes), T(its_grace_goes_on_there), T(a_damaged_object_moves_as_it_is),
 		T(a_copy_that_is_not_the_same_removes_nothing), T(what_was_written_over_is_not_removed), T(after_a_kill_anywhere_it_goes_on),
 		T(a_mover_that_lives_is_waited_for), T(of_two_movers_none_removes_what_is_new), T(a_deletion_that_has_begun_is_finished_first),
 		T(versions_do_not_stay_behind),
