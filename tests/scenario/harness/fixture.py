@@ -115,9 +115,13 @@ class Fixture:
         verb = [words[0]] + ([words[1]] if words[0] in ("retention", "hold", "audit") else [])
         return [str(program), *verb, "--store", self.location(), *words[len(verb):]]
 
-    def ctl(self, *words, code=0, timeout=100):
+    def start_ctl(self, *words):
+        """Begins pishopctl on the same store; the process, whose output goes nowhere."""
+        return subprocess.Popen(self.ctl_command(*words), env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ctl(self, *words, code=0, env=None, timeout=100):
         """Runs pishopctl on the same store; its output (errors included)."""
-        done = subprocess.run(self.ctl_command(*words), env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        done = subprocess.run(self.ctl_command(*words), env=self.environment(**(env or {})), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=timeout, check=False)
         if code is not None and done.returncode != code:
             raise Failure(f"exit code {done.returncode}, wanted {code}, of {' '.join(words)}:\n{done.stdout[-3000:]}\n{self.log_tail()}")

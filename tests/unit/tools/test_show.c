@@ -127,7 +127,7 @@ static void answers(void **state)
 static void progress_is_for_terminals(void **state)
 {
 	fake_run_typing("\n", TOOL_DONE, "verify", "acme", NULL);
-	assert_err("1 of 2 backups, 3 objects, 2.0 KiB");
+	assert_err("1 of 2 backups, 3 objects");
 	fake_run(TOOL_DONE, "verify", "acme", NULL);
 	assert_string_equal(fake_err, "");
 }

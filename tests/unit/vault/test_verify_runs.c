@@ -474,7 +474,7 @@ static void removed(void *arg)
 {
 	struct kit *k = arg;
 
-	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM });
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_REMOVED, .backup = STEM, .seal = "00112233445566778899aabbccddeeff" });
 	assert_int_equal(audit_flush(k->v, "acme", NULL), 0);
 	kit_raw_remove(k->bucket, RECORDS "seals/" STEM);
 	kit_raw_remove(k->bucket, sealed_key(STEM, "a"));
