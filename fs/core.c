@@ -6,6 +6,7 @@
 #include "fs/sets.h"
 #include "fs/settle.h"
 #include "fs/status.h"
+#include "fs/status_backups.h"
 #include "fs/verification.h"
 #include "base/clock.h"
 
@@ -130,6 +131,7 @@ void core_stop(struct fs *f)
 	parked_stop(f);
 	settle_stop(f);
 	sets_stop(f);
+	status_backups_free(f);
 	file_stop(f);
 	verification_free(f);
 	nodes_stop(&f->nodes);

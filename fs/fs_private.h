@@ -36,6 +36,7 @@ struct fs {
 	unsigned write_handles;    /* not released, or still being finished */
 	unsigned calls;            /* that exist: requests and our own */
 	struct node *status_folder, *status_file;
+	struct status_backups *status_backups; /* NULL: nobody has asked yet */
 	bool said_unseen;          /* the log says that processes cannot be seen */
 	unsigned drain_failed;     /* files that could not be stored at the end */
 	uint64_t killed, lost;     /* files marked as a dead writer's; nodes replaced behind the mount: for status */

@@ -3,10 +3,9 @@
 #include "fs/load.h"
 #include "fs/parked.h"
 #include "fs/reply.h"
-#include "fs/sets.h"
 #include "fs/settle.h"
+#include "fs/status_backups.h"
 #include "fs/verification.h"
-#include "vault/backup.h"
 #include "base/clock.h"
 
 #include <cjson/cJSON.h>
@@ -122,37 +121,6 @@ static void add_failed(struct fs *f, cJSON *to)
 	fs_unlock(f);
 }
 
-/* As `pishopctl list` calls them; what of a plain one only the bucket can tell is "unsealed". */
-static const char *set_text(const struct set *s)
-{
-	if (s->state == SET_DELETED)
-		return backup_state_name(BACKUP_DELETED);
-	if (s->state == SET_SEALED)
-		return backup_state_name(BACKUP_SEALED);
-	if (s->writers || s->state == SET_REOPENED)
-		return backup_state_name(BACKUP_OPEN);
-	return backup_state_name(s->due || s->sealing || s->touched ? BACKUP_SETTLING : BACKUP_UNSEALED);
-}
-
-/* The backups that this mount has touched. */
-static void add_backups(struct fs *f, cJSON *to)
-{
-	cJSON *list = cJSON_AddArrayToObject(to, "backups");
-	char printable[2 * PATH_CAP];
-	struct set *s, *next;
-
-	fs_lock(f);
-	HASH_ITER(hh, f->sets, s, next) {
-		cJSON *o = cJSON_CreateObject();
-
-		log_escape(printable, sizeof(printable), s->key, false);
-		cJSON_AddStringToObject(o, "backup", printable);
-		cJSON_AddStringToObject(o, "state", set_text(s));
-		cJSON_AddItemToArray(list, o);
-	}
-	fs_unlock(f);
-}
-
 static char *build(struct fs *f)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -166,7 +134,7 @@ static char *build(struct fs *f)
 	add_time(o, "now", clock_wall_s());
 	add_pending(f, o);
 	add_failed(f, o);
-	add_backups(f, o);
+	status_backups_add(f, o);
 	verification_status(f, o);
 	fs_lock(f);
 	add_number(o, "open_for_writing", f->write_handles);
@@ -203,25 +171,35 @@ size_t status_size(struct fs *f)
 	return len;
 }
 
-void status_open(struct call *c)
+static void open_made(struct call *c)
 {
-	struct fs *f = c->fs;
-	struct handle *h;
+	struct handle *h = handle_new(c->fs, c->node);
 
-	if ((c->flags & O_ACCMODE) != O_RDONLY || (c->flags & O_TRUNC)) {
-		reply_refused(c, EACCES);
-		return;
-	}
-	h = handle_new(f, c->node);
 	if (h)
-		h->text = status_text(f, &h->text_len);
+		h->text = status_text(c->fs, &h->text_len);
 	if (!h || !h->text) {
-		handle_free(f, h);
+		handle_free(c->fs, h);
 		reply_error(c, ENOMEM);
 		return;
 	}
 	h->direct = true;
 	reply_open(c, h);
+}
+
+static void look_run(struct call *c)
+{
+	status_backups_look(c->fs, &c->store);
+	open_made(c);
+}
+
+void status_open(struct call *c)
+{
+	if ((c->flags & O_ACCMODE) != O_RDONLY || (c->flags & O_TRUNC))
+		reply_refused(c, EACCES);
+	else if (c->node == c->fs->status_file && status_backups_due(c->fs))
+		call_run(c, c->fs->gate_pool, look_run);
+	else
+		open_made(c);
 }
 
 bool status_item(struct fs *f, struct folder_item *item)

@@ -4,7 +4,7 @@
 #include "fs/folder.h"
 
 /* The hidden folder .pishopfs at the mount's root: found by name, never listed, read-only. It holds status.json, made anew at each open: what a Job can
- * read without any tool. All NOW. */
+ * read without any tool. All NOW, but that status_open looks at the bucket first, where that was not done just now. */
 
 int status_start(struct fs *f); /* makes its two nodes. ENOMEM */
 /* The lock is held. The node of a hidden name, or NULL. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seals: what a Job leaves is known to be good, and a mistake can be taken back."""
+import json
 import time
 
 from harness import expect, scenario
@@ -185,3 +186,36 @@ def another_mark_or_none(fx):
     fx.sh("echo y >a-20261101/g")
     fx.remount()
     expect_equal(fx.states()["a-20261101"], "sealed", "the folder without its mark")
+
+
+def told_by_status(fx):
+    status = json.loads((fx.mnt / ".pishopfs/status.json").read_text())
+    return status, {row["backup"].removeprefix("acme/"): row for row in status["backups"]}
+
+
+@scenario(stores=(DIR, S3))
+def states_are_told_alike(fx):
+    """status.json shows the backups as pishopctl list does: unsealed, partial with its reason, sealed, deleted until when, damaged, open; and what it knew where the store is silent."""
+    fx.sh(f"mkdir u; echo x >u/f; {DUMP}; {PACK}; echo x >d-20261101.tar.gz; echo y >g-20261102.tar.gz; bash -c 'exec 3>p-20261103.tar.gz; echo partial >&3; kill -9 $$' || true")
+    fx.remount()
+    fx.sh("rm d-20261101.tar.gz")
+    fx.unmount()
+    store = objects(fx)
+    store.remove(store.find("g-20261102.tar.gz"))
+    fx.mount()
+    status, rows = told_by_status(fx)
+    wanted = {"u": "unsealed", NAME: "sealed", "d-20261101": "deleted", "g-20261102": "damaged", "p-20261103": "partial"}
+    expect_equal({name: row["state"] for name, row in rows.items()}, wanted, "states in status.json")
+    expect_equal(fx.states(), wanted, "states by pishopctl list")
+    expect("killed" in rows["p-20261103"]["reason"] and rows["g-20261102"]["reason"], f"reasons: {rows}")
+    expect(rows["d-20261101"]["deleted_until"] > status["now"], f"until when: {rows}")
+    fx.sh("exec 3>new-20261104.tar.gz; echo x >&3; grep -A1 new-20261104 .pishopfs/status.json | grep -q open")
+    wait_for("what this mount has just written is sealed", lambda: told_by_status(fx)[1]["new-20261104"]["state"] == "sealed")
+    if fx.store == S3:
+        fx.minio.freeze()
+        time.sleep(10)
+        began = time.monotonic()
+        status, rows = told_by_status(fx)
+        fx.minio.thaw()
+        expect(time.monotonic() - began < 20, "status.json waits for a store that is silent")
+        expect(status["backups_error"] and rows[NAME]["state"] == "sealed", f"what was known before: {status}")
