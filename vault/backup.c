@@ -57,11 +57,13 @@ static bool holds_still(const struct scan *s, const struct row *r, const struct 
 static bool remembered(const struct scan *s, const struct catalog_memory *m, struct row *r)
 {
 	const struct backup *known = r->tombstone ? NULL : recall(m, r);
+	uint64_t stored = r->b.stored;
 	bool held = r->b.held;
 
 	if (!known || !holds_still(s, r, known))
 		return false;
 	r->b = *known;
+	r->b.stored = stored;
 	r->b.held = held;
 	r->b.live_writer = false;
 	r->b.deleted_until_s = 0;
@@ -160,7 +162,7 @@ static bool is_there(const struct row *r)
 
 static int give(const struct scan *s, struct catalog *out)
 {
-	struct catalog c = { .objects = s->objects, .server_s = s->server_s, .skew_s = s->skew_s };
+	struct catalog c = { .objects = s->objects, .begun_s = s->begun_s, .server_s = s->server_s, .skew_s = s->skew_s };
 
 	c.backups = calloc(HASH_COUNT(s->rows) + 1, sizeof(*c.backups));
 	if (!c.backups)

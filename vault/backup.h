@@ -26,6 +26,7 @@ struct backup {
 	int64_t committed_s;      /* the latest commit of a member; of an unsealed one LastModified */
 	int64_t sealed_s;         /* 0: no seal. Of a deleted one, or where the seal is damaged: the seal's LastModified */
 	uint64_t bytes;           /* sealed: plain bytes; else bytes in the bucket */
+	uint64_t stored;          /* bytes of all its objects in the bucket */
 	uint64_t objects;         /* that stand there, scratch included */
 	uint64_t scratch;         /* objects beside a sealed archive, or that were left out of the seal as somebody had them open: not of the backup */
 	bool foreign;             /* an object without our magic was seen in it: only looked for where there is no seal */
@@ -41,7 +42,8 @@ struct catalog {
 	struct backup *backups;   /* newest first: by time_s, then stem */
 	size_t count;
 	uint64_t objects;         /* in the tenant's folder */
-	int64_t server_s;         /* the server's clock at the end of the listing */
+	int64_t begun_s;          /* the server's clock at the beginning of the listing */
+	int64_t server_s;         /* and at its end */
 	int64_t skew_s;           /* our clock less the server's */
 };
 

@@ -55,7 +55,7 @@ struct scan {
 	struct row *rows;
 	bool exists;               /* something of that tenant stands */
 	uint64_t objects;
-	int64_t server_s, skew_s;
+	int64_t begun_s, server_s, skew_s;
 	uint8_t (*live)[16];       /* ids of writers that are not silent */
 	size_t live_count;
 	bool live_unknown;         /* there is one whose record cannot be read */

@@ -108,6 +108,7 @@ static int see_object(struct listing *l, const struct store_object *o)
 
 	b->objects++;
 	b->bytes += o->size;
+	b->stored += o->size;
 	if (o->modified > b->committed_s)
 		b->committed_s = o->modified;
 	listed_add(l->digest, b->listed, o);
@@ -127,6 +128,7 @@ static int next_page(struct listing *l, struct pages *pages)
 		log_store("backup", l->prefix, "cannot list its backups", &call, rc);
 	acting_tell(s->call, &call);
 	s->server_s = acting_now(&call);
+	s->begun_s = s->begun_s ? s->begun_s : s->server_s;
 	s->skew_s = clock_wall_s() - s->server_s;
 	for (size_t i = 0; i < page.count && !rc; i++)
 		rc = strncmp(page.objects[i].key, l->root, strlen(l->root)) == 0 ? see_object(l, &page.objects[i]) : EBADMSG;

@@ -85,7 +85,7 @@ static void take_sealed(struct row *r, const struct seal *seal, const struct rec
 static void take_members(struct backup *b, const struct members *m)
 {
 	b->objects = m->count;
-	b->bytes = m->bytes;
+	b->bytes = b->stored = m->bytes;
 	memcpy(b->listed, m->listed, sizeof(b->listed));
 }
 

@@ -11,6 +11,16 @@
 #define GRACE_DEFAULT_S (72 * 3600)
 #define MOVE_SILENT_S 900 /* a move to the trash that nobody goes on with */
 
+#define BATCH_MOST 256u
+#define BATCH_OBJECTS 20000u
+
+struct batch { /* tombstones in place whose time has come */
+	struct tombstone list[BATCH_MOST];
+	int results[BATCH_MOST];
+	size_t count;
+	uint64_t objects;
+};
+
 /* ---- tombstones */
 
 static int64_t grace_s(const struct sweep *s)
@@ -34,11 +44,13 @@ static void reasons_text(const struct plan_row *row, char *out, size_t cap)
 static int put_one(struct sweep *s, const struct plan_row *row)
 {
 	struct store_call call = acting_call(s->v, &s->call, lease_request_ms(s->lease));
+	const struct catalog *c = &s->report->catalog;
+	struct tombstone_listed listed = { .objects = row->backup->objects, .bytes = row->backup->stored, .at_s = c->begun_s, .now_s = clock_wall_s() - c->skew_s };
 	char why[512];
 	int rc;
 
 	reasons_text(row, why, sizeof(why));
-	rc = tombstone_put(s->v, s->tenant, row->backup->stem, why, grace_s(s), lease_epoch(s->lease), &call);
+	rc = tombstone_put_listed(s->v, s->tenant, row->backup->stem, why, grace_s(s), lease_epoch(s->lease), &listed, &call);
 	if (!rc)
 		s->report->tombstoned++;
 	if (rc == EACCES)
@@ -118,19 +130,62 @@ static int judge(struct sweep *s, const struct tombstone *t, int rc)
 	}
 }
 
+static bool waits(const struct sweep *s, const struct tombstone *t)
+{
+	return t->phase == TOMB_GRACE && (holds_has(&s->holds, t->stem) || t->until_s > s->report->catalog.server_s);
+}
+
+static int let_wait(struct sweep *s, struct tombstone *t)
+{
+	struct store_call call = acting_call(s->v, &s->call, 0);
+	int rc = tombstone_lapse(s->v, s->tenant, t, s->report->catalog.server_s, grace_s(s), &call);
+
+	s->report->waiting++;
+	return rc == EAGAIN || rc == ESTALE || rc == ENOENT ? 0 : rc;
+}
+
 static int finish(struct sweep *s, struct tombstone *t)
 {
 	struct store_call call = acting_call(s->v, &s->call, 0);
-	int64_t now = s->report->catalog.server_s;
-	bool held = holds_has(&s->holds, t->stem);
 
-	if (t->phase == TOMB_GRACE && (held || t->until_s > now)) {
-		int rc = tombstone_lapse(s->v, s->tenant, t, now, grace_s(s), &call);
+	return waits(s, t) ? let_wait(s, t) : judge(s, t, tombstone_finish(s->v, s->tenant, t, s->lease, &call));
+}
 
-		s->report->waiting++;
-		return rc == EAGAIN || rc == ESTALE || rc == ENOENT ? 0 : rc;
+/* ---- many at once */
+
+static int batch_end(struct sweep *s, struct batch *b)
+{
+	struct store_call call = acting_call(s->v, &s->call, 0);
+	int rc = b->count ? tombstone_finish_many(s->v, s->tenant, b->list, b->count, s->report->catalog.objects, s->lease, b->results, &call) : 0;
+
+	acting_tell(&s->call, &call);
+	for (size_t i = 0; i < b->count; i++) {
+		int one = b->results[i] == ECANCELED ? 0 : judge(s, &b->list[i], b->results[i]);
+
+		rc = rc ? rc : one;
+		tombstone_free(&b->list[i]);
 	}
-	return judge(s, t, tombstone_finish(s->v, s->tenant, t, s->lease, &call));
+	b->count = 0;
+	b->objects = 0;
+	return rc;
+}
+
+/* Takes *t over. One that is large costs few requests for each object anyway. */
+static int batch_add(struct sweep *s, struct batch *b, struct tombstone *t)
+{
+	int rc;
+
+	if (t->objects > BATCH_OBJECTS)
+		return finish(s, t);
+	if (waits(s, t))
+		return let_wait(s, t);
+	rc = b->count == BATCH_MOST || b->objects + t->objects > BATCH_OBJECTS ? batch_end(s, b) : 0;
+	if (rc)
+		return rc;
+	b->objects += t->objects;
+	b->list[b->count++] = *t;
+	*t = (struct tombstone){ 0 };
+	return 0;
 }
 
 /* Somebody began to move it to the trash, and does not go on. */
@@ -146,7 +201,7 @@ static int finish_move(struct sweep *s, const struct record_name *name)
 }
 
 /* A tombstone that the catalog says nothing of hides no objects: it is looked at all the same. */
-static int look_at(struct sweep *s, const struct record_name *name)
+static int look_at(struct sweep *s, const struct record_name *name, struct batch *batch)
 {
 	const struct backup *b = sweep_find(s, name->name);
 	AUTO(tombstone_free) struct tombstone t = { 0 };
@@ -166,19 +221,24 @@ static int look_at(struct sweep *s, const struct record_name *name)
 	}
 	if (!rc && t.phase == TOMB_GRACE && t.trashed)
 		return finish_move(s, name);
-	return rc ? rc : finish(s, &t);
+	return rc ? rc : batch_add(s, batch, &t);
 }
 
 static int delete_in_place(struct sweep *s)
 {
 	AUTO(record_names_free) struct record_names names = { 0 };
-	int rc = record_list(s->v, s->tenant, "tombstones", &names, &s->call);
+	AUTO_FREE struct batch *batch = calloc(1, sizeof(*batch));
+	int rc = batch ? record_list(s->v, s->tenant, "tombstones", &names, &s->call) : ENOMEM;
 
 	for (size_t i = 0; i < names.count && !rc; i++) {
 		rc = sweep_go_on(s);
 		if (!rc)
-			rc = look_at(s, &names.names[i]);
+			rc = look_at(s, &names.names[i], batch);
 	}
+	if (!rc)
+		rc = batch_end(s, batch);
+	for (size_t i = 0; batch && i < batch->count; i++)
+		tombstone_free(&batch->list[i]);
 	return rc;
 }
 

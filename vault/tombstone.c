@@ -129,8 +129,10 @@ static int read_at(struct vault *v, const char *key, struct tombstone *out, stru
 	if (rc == EBADMSG || rc == EPROTONOSUPPORT)
 		log_path(LOG_ERROR, "backup", key, "the record of a deletion is %s; that backup stays as it is",
 			 rc == EBADMSG ? "damaged" : "of a newer version of this program");
-	if (!rc)
+	if (!rc) {
 		out->record = id;
+		out->begun = out->phase == TOMB_DELETING;
+	}
 	return rc;
 }
 
@@ -213,28 +215,17 @@ static void draw_id(char id[ACTING_HEX])
 	hex_encode(id, bytes, sizeof(bytes));
 }
 
-int tombstone_put(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, struct store_call *call)
+int tombstone_put_listed(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, const struct tombstone_listed *listed,
+			 struct store_call *call)
 {
-	AUTO(tombstone_free) struct tombstone t = { .epoch = epoch };
-	struct guard g = { .user = call };
-	struct place_sum sum;
-	struct place p;
+	AUTO(tombstone_free) struct tombstone t = { .epoch = epoch, .objects = listed->objects, .bytes = listed->bytes, .at_s = listed->at_s };
 	char key[PATH_CAP];
-	int rc = v->config.read_only ? EROFS : grace_s < 0 || copy_text(t.stem, sizeof(t.stem), stem) ? EINVAL : place_live(v, tenant, stem, &p);
+	int rc = v->config.read_only ? EROFS : grace_s < 0 || copy_text(t.stem, sizeof(t.stem), stem) ? EINVAL : tombstone_key(v, tenant, &t, false, key);
 
-	if (!rc)
-		rc = tombstone_key(v, tenant, &t, false, key);
-	if (!rc)
-		rc = place_sum(&p, &g, &sum);
-	if (!rc && !sum.objects)
-		rc = ENOENT;
 	if (rc)
 		return rc;
 	draw_id(t.id);
-	t.at_s = sum.server_s;
-	t.until_s = sum.server_s + grace_s;
-	t.objects = sum.objects;
-	t.bytes = sum.bytes;
+	t.until_s = listed->now_s + grace_s;
 	t.why = strdup(why ? why : "");
 	tombstone_by(v, t.by, sizeof(t.by));
 	rc = t.why ? tombstone_write(v, key, &t, call) : ENOMEM;
@@ -242,6 +233,25 @@ int tombstone_put(struct vault *v, const char *tenant, const char *stem, const c
 		audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_TOMBSTONED, .backup = stem, .detail = t.why, .epoch = epoch, .objects = t.objects,
 							    .bytes = t.bytes });
 	return rc;
+}
+
+int tombstone_put(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, struct store_call *call)
+{
+	struct guard g = { .user = call };
+	struct place_sum sum;
+	struct place p;
+	int rc = v->config.read_only ? EROFS : place_live(v, tenant, stem, &p);
+
+	if (!rc)
+		rc = place_sum(&p, &g, &sum);
+	if (!rc && !sum.objects)
+		rc = ENOENT;
+	if (rc)
+		return rc;
+
+	struct tombstone_listed listed = { .objects = sum.objects, .bytes = sum.bytes, .at_s = sum.server_s, .now_s = sum.server_s };
+
+	return tombstone_put_listed(v, tenant, stem, why, grace_s, epoch, &listed, call);
 }
 
 /* ---- an undelete that was not ended */

@@ -21,6 +21,7 @@ struct tombstone {
 	enum tombstone_phase phase;
 	bool trashed;             /* its objects are in the trash, or, in a record that stands in place, on their way there */
 	bool in_trash;            /* this is the record in the trash */
+	bool begun;               /* it was read in phase DELETING: somebody did not come to the end, so that versions may be left of what is gone */
 	int64_t at_s, until_s;    /* server's clock */
 	char *why;                /* one line; owned */
 	char by[128];             /* writer and program */
@@ -38,6 +39,14 @@ int tombstone_decode(const char *text, size_t len, struct tombstone *out); /* EB
 int tombstone_read(struct vault *v, const char *tenant, const char *stem, struct tombstone *out, struct store_call *call);
 /* Makes one: EEXIST: it is deleted already. grace_s: seconds from now by the server's clock. */
 int tombstone_put(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, struct store_call *call);
+/* The same by what a listing has found, without another: the deletion will not begin where something else stands there, or what is younger than the listing. */
+struct tombstone_listed {
+	uint64_t objects, bytes; /* in the bucket */
+	int64_t at_s;            /* the server's clock when the listing began */
+	int64_t now_s;           /* and now */
+};
+int tombstone_put_listed(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, uint64_t epoch, const struct tombstone_listed *listed,
+			 struct store_call *call);
 /* Takes it back. to NULL: under its own name; else every member's stem is replaced by `to`, which must be free: EEXIST. A trashed one needs its id. ENOENT: no
  * tombstone; EBUSY: deletion has begun, or it is being moved to the trash; EINVAL: not all of its names would be of one backup under `to`. */
 int tombstone_undelete(struct vault *v, const char *tenant, const char *stem, const char *id, const char *to, struct store_call *call);
@@ -49,6 +58,11 @@ int trash_copy(struct vault *v, const char *tenant, const char *stem, const char
 /* Deletes what its tombstone allows (grace over; the lease is checked before each batch): 0: nothing is left; EAGAIN: not yet, or held; ESTALE: undeleted meanwhile,
  * changed since it was deleted (logged), or lease lost; EBUSY: somebody writes there; EACCES: objects are locked or no permission; or a store errno. */
 int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone *t, struct lease *lease, struct store_call *call);
+
+/* The same for many in place at once, of which none is in the trash, read as their records stand now: what costs a request each alone costs few for all. objects: about as many
+ * stand in the tenant's folder. Memory: some 100 bytes and the key for each object of them. results[i]: 0, or why that one did not go, as above; ECANCELED: it was not
+ * come to. What is returned stopped all of it: 0, or a store errno, ESTALE: the lease was lost, ECANCELED; the next call goes on. */
+int tombstone_finish_many(struct vault *v, const char *tenant, struct tombstone *list, size_t count, uint64_t objects, struct lease *lease, int *results, struct store_call *call);
 
 /* An undelete that somebody began a day ago or earlier, and did not end: the tombstone gets a new grace from now_s (server's clock) on, in which it can be taken back as before.
  * EAGAIN: it is none, or too young. Logged. */

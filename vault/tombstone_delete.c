@@ -31,16 +31,10 @@ static int seal_keys(struct vault *v, const char *tenant, const char *stem, char
 /* ---- may it begin? */
 
 /* Writes after the tombstone mean that somebody uses the name. They cannot have gone through a mount that knows of it. */
-static int untouched(struct vault *v, const char *tenant, const struct tombstone *t, const struct guard *g)
+static int untouched(struct vault *v, const char *tenant, const struct tombstone *t, const struct place_sum *sum)
 {
-	struct place_sum sum;
-	struct place p;
-	int rc = place_live(v, tenant, t->stem, &p);
-
-	if (!rc)
-		rc = place_sum(&p, g, &sum);
-	if (rc || !sum.objects || (sum.objects == t->objects && sum.bytes == t->bytes && sum.newest_s <= t->at_s + SAME_SECONDS))
-		return rc;
+	if (!sum->objects || (sum->objects == t->objects && sum->bytes == t->bytes && sum->newest_s <= t->at_s + SAME_SECONDS))
+		return 0;
 	log_msg(LOG_ERROR, "backup", "%s/%s was deleted, and then objects were written to it or taken from it: it is left as it is. Undelete it, or remove it again",
 		tenant, t->stem);
 	audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_STOPPED, .backup = t->stem, .detail = "changed after it was deleted: not removed", .epoch = t->epoch });
@@ -107,31 +101,22 @@ static int back_to_grace(struct vault *v, const char *tenant, const char *key, s
 	return rc ? rc : tombstone_write(v, key, t, &call);
 }
 
-/* A hold that was written before the word `deleting` stood wins, as long as nothing is gone: EAGAIN. (hold_add takes one back that came later.) */
-static int held_after_all(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const struct guard *g)
+int tombstone_held(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const struct holds *holds, const struct place_sum *sum, const struct guard *g)
 {
-	AUTO(holds_free) struct holds holds = { 0 };
-	struct place_sum sum;
-	struct place p;
-	int rc = holds_read(v, tenant, &holds, g->user);
+	int rc;
 
-	if (rc || !holds_has(&holds, t->stem))
-		return rc;
-	rc = t->in_trash ? place_trash(v, tenant, t->id, &p) : place_live(v, tenant, t->stem, &p);
-	if (!rc)
-		rc = place_sum(&p, g, &sum);
-	if (rc || sum.objects != t->objects)
-		return rc;
+	if (!holds_has(holds, t->stem) || sum->objects != t->objects)
+		return 0;
 	rc = back_to_grace(v, tenant, key, t, g);
 	return rc ? rc : EAGAIN;
 }
 
-static int begin(struct vault *v, const char *tenant, const char *key, struct tombstone *t, bool in_trash, int64_t now_s, const struct guard *g)
+int tombstone_begin_due(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const struct place_sum *sum, int64_t now_s, const struct guard *g)
 {
-	int rc = now_s < t->until_s || t->trashed != in_trash ? EAGAIN : 0;
+	int rc = now_s < t->until_s || t->trashed != t->in_trash ? EAGAIN : 0;
 
-	if (!rc && !in_trash)
-		rc = untouched(v, tenant, t, g);
+	if (!rc && !t->in_trash)
+		rc = untouched(v, tenant, t, sum);
 	if (!rc)
 		rc = tombstone_begin(v, tenant, key, t, NULL, g);
 	if (!rc)
@@ -155,7 +140,7 @@ static int drop_seal(struct vault *v, const char *tenant, const char *stem, bool
 int tombstone_erase(struct vault *v, const char *tenant, const char *key, struct tombstone *t, bool in_trash, bool tell, const struct guard *g)
 {
 	struct place p;
-	bool versioned = false;
+	bool versioned = t->begun;
 	int rc = in_trash ? place_trash(v, tenant, t->id, &p) : place_live(v, tenant, t->stem, &p);
 
 	if (!rc && !in_trash)
@@ -188,6 +173,9 @@ int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone
 	struct store_call call = acting_call(v, user, 0);
 	struct guard g = { .ask = lease ? ask_lease : NULL, .arg = lease, .request_ms = lease ? lease_request_ms(lease) : 0, .user = &call };
 	AUTO(tombstone_free) struct tombstone t = { 0 };
+	AUTO(holds_free) struct holds holds = { 0 };
+	struct place_sum sum;
+	struct place p;
 	char key[PATH_CAP];
 	bool in_trash = named->in_trash;
 	int rc = v->config.read_only ? EROFS : tombstone_key(v, tenant, named, in_trash, key);
@@ -198,10 +186,16 @@ int tombstone_finish(struct vault *v, const char *tenant, const struct tombstone
 		rc = ESTALE;
 	if (!rc && lease)
 		t.epoch = lease_epoch(lease);
-	if (!rc && t.phase == TOMB_GRACE)
-		rc = begin(v, tenant, key, &t, in_trash, acting_now(&call), &g);
 	if (!rc)
-		rc = held_after_all(v, tenant, key, &t, &g);
+		rc = in_trash ? place_trash(v, tenant, t.id, &p) : place_live(v, tenant, t.stem, &p);
+	if (!rc)
+		rc = place_sum(&p, &g, &sum);
+	if (!rc && t.phase == TOMB_GRACE)
+		rc = tombstone_begin_due(v, tenant, key, &t, &sum, acting_now(&call), &g);
+	if (!rc)
+		rc = holds_read(v, tenant, &holds, &call);
+	if (!rc)
+		rc = tombstone_held(v, tenant, key, &t, &holds, &sum, &g);
 	if (!rc)
 		rc = tombstone_erase(v, tenant, key, &t, in_trash, true, &g);
 	acting_tell(user, &call);

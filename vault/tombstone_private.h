@@ -2,6 +2,7 @@
 #pragma once
 
 #include "vault/acting.h"
+#include "vault/hold.h"
 #include "vault/tombstone.h"
 
 /* What the tombstone*.c files share; for them only. */
@@ -62,5 +63,10 @@ void tombstone_by(struct vault *v, char *by, size_t cap);
 /* ---- tombstone_delete.c */
 /* GRACE -> DELETING, by a conditional write. seal: its text, where it was kept elsewhere. */
 int tombstone_begin(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const char *why, const struct guard *g);
+/* The same where its grace is over and `sum`, which is what stands there, is what it was made for; the audit log is told. EAGAIN: not yet; ESTALE: changed (logged). */
+int tombstone_begin_due(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const struct place_sum *sum, int64_t now_s, const struct guard *g);
+/* A hold that was written before the word `deleting` stood wins, as long as nothing is gone: EAGAIN, and the grace stands again. (hold_add takes one back that came later.)
+ * 0: it goes on. */
+int tombstone_held(struct vault *v, const char *tenant, const char *key, struct tombstone *t, const struct holds *holds, const struct place_sum *sum, const struct guard *g);
 /* All of what a tombstone in phase DELETING stands for; the audit log is told of it where tell. */
 int tombstone_erase(struct vault *v, const char *tenant, const char *key, struct tombstone *t, bool in_trash, bool tell, const struct guard *g);

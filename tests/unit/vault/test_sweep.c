@@ -63,6 +63,7 @@ static void count_objects(struct store *s, struct catalog *c)
 			b = row(c, &stem);
 			b->objects++;
 			b->bytes += page.objects[i].size;
+			b->stored += page.objects[i].size;
 		}
 		free(token);
 		token = page.next;
@@ -92,7 +93,7 @@ static int look_around(void *arg, struct vault *v, const char *tenant, const str
 	struct world *w = arg;
 	AUTO(holds_free) struct holds holds = { 0 };
 
-	*out = (struct catalog){ .server_s = clock_wall_s() + w->ahead_s, .skew_s = w->skew_s };
+	*out = (struct catalog){ .begun_s = clock_wall_s() + w->ahead_s, .server_s = clock_wall_s() + w->ahead_s, .skew_s = w->skew_s };
 	if (w->error)
 		return w->error;
 	count_objects(kit_bucket_raw(w->k->bucket), out);
@@ -684,7 +685,7 @@ static void reopen(struct kit *k)
 
 static void after_a_kill_anywhere_the_next_run_ends_the_same(void **state)
 {
-	static const enum store_op ops[] = { STORE_GET, STORE_PUT, STORE_HEAD, STORE_LIST, STORE_REMOVE };
+	static const enum store_op ops[] = { STORE_GET, STORE_PUT, STORE_HEAD, STORE_LIST, STORE_REMOVE, STORE_VERSIONS };
 	struct kit *k = *state;
 	struct world w = { .k = k };
 	struct sweep_config c = keep(2);
