@@ -327,7 +327,7 @@ static int send(struct many *m, const size_t *which, size_t n, bool versions)
 	return judge(m, which, results, n, rc, &call);
 }
 
-/* What is remembered of those that are going: versions by their ids, then plain objects. */
+/* What is remembered of those that are going: versions by their ids, the oldest of each key first, so that cut short nothing comes to light again; then plain objects. */
 static int remove_listed(struct many *m)
 {
 	size_t most = m->v->store->limits.delete_max;
@@ -337,7 +337,7 @@ static int remove_listed(struct many *m)
 	for (int plain = 0; plain < 2; plain++) {
 		size_t n = 0;
 
-		for (size_t i = 0; i < m->listed && !rc; i++) {
+		for (size_t i = m->listed; i-- > 0 && !rc;) {
 			if ((m->list[i].id == NULL) != (plain == 1) || !m->ends[m->list[i].of].going)
 				continue;
 			which[n++] = i;
@@ -363,13 +363,13 @@ static void forget_listed(struct many *m)
 	m->listed = m->cap = 0;
 }
 
-/* Where versions are kept a removal only hides. */
+/* Where versions are kept a removal only hides: all versions of the records go by their ids. */
 static int remove_versions_of(struct many *m, const char *kind)
 {
 	struct many records = { .v = m->v, .tenant = m->tenant, .g = m->g, .ends = m->ends, .count = m->count, .keep = true };
-	int rc = m->versioned ? path_record_key(&m->v->rules, records.root, m->tenant, kind, "") : 0;
+	int rc = path_record_key(&m->v->rules, records.root, m->tenant, kind, "");
 
-	if (!rc && m->versioned)
+	if (!rc)
 		rc = list_prefix(&records, NULL, records.root);
 	if (!rc)
 		rc = remove_listed(&records);
@@ -441,13 +441,14 @@ static int finish_all(struct many *m)
 	forget_listed(m);
 	if (!rc)
 		rc = prove(m);
-	for (size_t i = 0; i < ARRAY_LEN(before) && !rc; i++)
+	for (size_t i = 0; i < ARRAY_LEN(before) && m->versioned && !rc; i++)
 		rc = remove_versions_of(m, before[i]);
-	if (!rc && any_going(m))
-		rc = tell(m);
-	if (!rc)
-		rc = remove_kinds(m, after, ARRAY_LEN(after));
-	return rc ? rc : remove_versions_of(m, after[0]);
+	if (rc || !any_going(m))
+		return rc;
+	rc = tell(m);
+	if (rc)
+		return rc;
+	return m->versioned ? remove_versions_of(m, after[0]) : remove_kinds(m, after, ARRAY_LEN(after));
 }
 
 static int ask_lease(void *arg, struct store_call *call)

@@ -171,3 +171,135 @@ def sweep_killed_30_times(fx):
 def sweep_of_versions_killed_30_times(fx):
     """The same in a bucket that keeps versions."""
     killed(fx, versions=True)
+
+
+# ---- three at once
+
+THREE = 5  # kept
+
+
+class Actor:
+    """One of those that act: a mount with --retention, or the tool in a loop. Each of its runs that came to its end is a line of its log."""
+
+    def __init__(self, fx, name):
+        self.fx, self.name, self.mount, self.process = fx, name, None, None
+        self.log = fx.work / f"actor-{name}.log"
+
+    def start(self):
+        if self.name == "tool":
+            command = self.fx.ctl_command("retention", "apply", "acme", "--loop=1s", "--grace=2s", f"--retention-lease={LEASE}")
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(command, env=self.fx.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return
+        self.mount = self.fx.new_mount("--retention", "--retention-interval=1s", "--grace=2s", f"--retention-lease={LEASE}", at=Path(f"/mnt/{self.name}"))
+        self.mount.log = self.log
+        self.mount.start()
+
+    def kill(self):
+        if self.mount:
+            self.mount.kill()
+        else:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self):
+        if self.mount:
+            self.mount.stop()
+        else:
+            self.process.terminate()
+            expect_equal(self.process.wait(60), 130, "exit code of the loop after SIGTERM")
+
+    def runs(self):
+        text = self.log.read_text(errors="replace")
+        expect("in doubt" not in text, f"{self.name} stopped in doubt:\n{text[-2000:]}")
+        return text.count(" kept")
+
+
+class Writer(threading.Thread):
+    """A new backup every second or so, named by its time."""
+
+    def __init__(self, fx):
+        super().__init__(daemon=True)
+        self.fx, self.names, self.failure = fx, [], None
+        self.end = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.end.wait(1.1):
+            name = time.strftime("acme-%Y%m%d-%H%M%S", time.gmtime())
+            try:
+                self.fx.sh(f"mkdir {name}; head -c 30000 /dev/urandom >{name}/a.gz; tar -czf {name}.tar.gz {name}; rm -rf {name}")
+            except Exception as failure:  # for the scenario's own thread
+                self.failure = failure
+                return
+            self.names.append(name)
+
+    def stop(self):
+        self.end.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+        return self.names
+
+
+def watch(actors, seconds, gaps):
+    """Waits, and notes the longest time without a run by anybody."""
+    end, last, count = time.monotonic() + seconds, time.monotonic(), sum(actor.runs() for actor in actors)
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        now = sum(actor.runs() for actor in actors)
+        if now > count:
+            gaps.append(time.monotonic() - last)
+            last, count = time.monotonic(), now
+        expect(time.monotonic() - last < LEASE + 8, f"nobody has acted for {time.monotonic() - last:.0f} s, with a lease of {LEASE} s")
+
+
+def three(fx, versions):
+    seconds = int(os.environ.get("PISHOPFS_TEST_SECONDS", "60"))
+    fx.minio
+    if versions:
+        objects(fx).keep_versions()
+    fx.mount()
+    fx.sh("mkdir acme-20200101-000000; echo x >acme-20200101-000000/f; tar -cf acme-20200101-000000.tar acme-20200101-000000; rm -rf acme-20200101-000000")
+    fx.ctl("retention", "policy", "acme", f"--keep-last={THREE}", "--min-age=0")
+    fx.ctl("retention", "apply", "acme", "--policy-settle=0", "--grace=2s", "--yes")
+    actors = [Actor(fx, name) for name in ("a", "b", "tool")]
+    for actor in actors:
+        actor.start()
+    writer, gaps, rng, kills = Writer(fx), [], random.Random(), 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        watch(actors, rng.uniform(2, 6), gaps)
+        victim = actors[kills % 3]
+        victim.kill()
+        kills += 1
+        watch(actors, LEASE + 6, gaps)
+        victim.start()
+    names = writer.stop()
+    watch(actors, LEASE + 20, gaps)
+    runs = [actor.runs() for actor in actors]
+    for actor in actors:
+        actor.stop()
+    expect_equal(fx.states(), {name: "sealed" for name in sorted(names)[-THREE:]}, "states at the end")
+    fx.ctl("verify", "--full", "acme")
+    lines = audit(fx)
+    gone = set(names[:-THREE]) | {"acme-20200101-000000"}
+    told_once(lines, "tombstoned")
+    expect_equal(told_once(lines, "deleting"), gone, "what the log says was deleted")
+    expect_equal({line["backup"] for line in lines if line["event"] == "deleted"}, gone, "what the log says is gone")
+    expect_equal(told_once([line for line in lines if line.get("detail") != "begun by an earlier run"], "deleted") - gone, set(), "gone, and should not be")
+    epochs = {line["epoch"] for line in lines if line["epoch"]}
+    fx.measure(f"{seconds} s, {len(names)} backups", f"runs of a, b and the tool {runs}, {len(epochs)} leases that acted, {kills} kills, at most {max(gaps):.1f} s without a run")
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=1200, mounted=False)
+def retention_in_three_places(fx):
+    """Two mounts with --retention and the tool in a loop act on one tenant while backups come in, and each is killed (kill -9) and started again: nothing is deleted twice,
+    nothing is lost, and after a kill another one acts as soon as the lease has run out. PISHOPFS_TEST_SECONDS: how long (60)."""
+    three(fx, versions=False)
+
+
+@scenario(stores=(S3,), long=True, alone=True, limit=1200, mounted=False)
+def retention_in_three_places_with_versions(fx):
+    """The same in a bucket that keeps versions."""
+    three(fx, versions=True)
