@@ -189,6 +189,14 @@ static int commit(struct sweep *s)
 	return sweep_state_write(s->v, s->tenant, &s->state, c, &s->call);
 }
 
+/* Where it may not be written, that was said. */
+static int flush_log(struct sweep *s)
+{
+	int rc = audit_flush(s->v, s->tenant, &s->call);
+
+	return rc == EACCES || rc == EROFS ? 0 : rc;
+}
+
 static int act(struct sweep *s)
 {
 	int rc = sweep_look_at_audit(s);
@@ -197,6 +205,8 @@ static int act(struct sweep *s)
 		rc = commit(s);
 	if (!rc)
 		rc = sweep_put_tombstones(s);
+	if (!rc && s->report->tombstoned)
+		rc = flush_log(s);
 	if (!rc)
 		rc = sweep_delete(s);
 	return rc ? rc : sweep_hygiene(s);
@@ -266,9 +276,9 @@ static int with_lease(struct sweep *s)
 	tell(s, rc);
 	if (!s->lease)
 		return rc;
-	flushed = audit_flush(s->v, s->tenant, &s->call);
+	flushed = flush_log(s);
 	lease_release(s->lease);
-	return rc ? rc : flushed == EACCES || flushed == EROFS ? 0 : flushed;
+	return rc ? rc : flushed;
 }
 
 int sweep_run(struct vault *v, const char *tenant, const struct sweep_config *config, struct sweep_report *out, sweep_catalog *read_catalog, void *arg)

@@ -242,16 +242,38 @@ class Writer(threading.Thread):
         return self.names
 
 
-def watch(actors, seconds, gaps):
-    """Waits, and notes the longest time without a run by anybody."""
-    end, last, count = time.monotonic() + seconds, time.monotonic(), sum(actor.runs() for actor in actors)
-    while time.monotonic() < end:
-        time.sleep(0.2)
-        now = sum(actor.runs() for actor in actors)
-        if now > count:
-            gaps.append(time.monotonic() - last)
-            last, count = time.monotonic(), now
-        expect(time.monotonic() - last < LEASE + 8, f"nobody has acted for {time.monotonic() - last:.0f} s, with a lease of {LEASE} s")
+class Watch:
+    """The runs of all, and the longest time in which nobody acted."""
+
+    def __init__(self, actors):
+        self.actors, self.last, self.count, self.gap = actors, time.monotonic(), 0, 0.0
+
+    def look(self):
+        """Has somebody come to the end of a run since the last look?"""
+        count, now = sum(actor.runs() for actor in self.actors), time.monotonic()
+        expect(now - self.last < LEASE + 8, f"nobody has acted for {now - self.last:.0f} s, with a lease of {LEASE} s")
+        if count == self.count:
+            return False
+        self.gap, self.last, self.count = max(self.gap, now - self.last), now, count
+        return True
+
+    def wait(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.look()
+            time.sleep(0.1)
+
+    def next_run(self):
+        while not self.look():
+            time.sleep(0.1)
+
+
+def lease_moves(store):
+    """Returns when the lease has just been taken, or given back: a kill then is likely to meet one who has it."""
+    key = store.find("/control/lease")
+    before = store.s3.head_object(Bucket=store.bucket, Key=key)["ETag"]
+    while store.s3.head_object(Bucket=store.bucket, Key=key)["ETag"] == before:
+        time.sleep(0.005)
 
 
 def three(fx, versions):
@@ -266,17 +288,18 @@ def three(fx, versions):
     actors = [Actor(fx, name) for name in ("a", "b", "tool")]
     for actor in actors:
         actor.start()
-    writer, gaps, rng, kills = Writer(fx), [], random.Random(), 0
+    writer, watch, rng, kills = Writer(fx), Watch(actors), random.Random(), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        watch(actors, rng.uniform(2, 6), gaps)
-        victim = actors[kills % 3]
-        victim.kill()
+        watch.wait(rng.uniform(1, 4))
+        lease_moves(objects(fx))
+        actors[kills % 3].kill()
+        watch.next_run()
+        watch.next_run()
+        actors[kills % 3].start()
         kills += 1
-        watch(actors, LEASE + 6, gaps)
-        victim.start()
     names = writer.stop()
-    watch(actors, LEASE + 20, gaps)
+    watch.wait(LEASE + 20)
     runs = [actor.runs() for actor in actors]
     for actor in actors:
         actor.stop()
@@ -289,7 +312,7 @@ def three(fx, versions):
     expect_equal({line["backup"] for line in lines if line["event"] == "deleted"}, gone, "what the log says is gone")
     expect_equal(told_once([line for line in lines if line.get("detail") != "begun by an earlier run"], "deleted") - gone, set(), "gone, and should not be")
     epochs = {line["epoch"] for line in lines if line["epoch"]}
-    fx.measure(f"{seconds} s, {len(names)} backups", f"runs of a, b and the tool {runs}, {len(epochs)} leases that acted, {kills} kills, at most {max(gaps):.1f} s without a run")
+    fx.measure(f"{seconds} s, {len(names)} backups", f"runs of a, b and the tool {runs}, {len(epochs)} leases that acted, {kills} kills, at most {watch.gap:.1f} s without a run")
 
 
 @scenario(stores=(S3,), long=True, alone=True, limit=1200, mounted=False)
