@@ -24,6 +24,7 @@ struct note { /* a line that waits */
 	char *backup, *detail; /* owned, NULL: none */
 	char seal[ACTING_HEX];
 	uint64_t epoch, objects, bytes;
+	bool told;           /* of what is gathered: the program's log has it */
 };
 
 struct audit { /* of one tenant */
@@ -60,10 +61,13 @@ static bool is_gathered(enum audit_event event, const char *seal)
 	return event == AUDIT_COMMITTED || (event == AUDIT_REMOVED && !(seal && seal[0]));
 }
 
-static void say_gathered(const char *tenant, const struct note *n)
+static void say_gathered(const char *tenant, struct note *n)
 {
 	char detail[512];
 
+	if (n->told || !is_gathered(n->event, n->seal))
+		return;
+	n->told = true;
 	snprintf(detail, sizeof(detail), "%llu, %llu bytes%s%s", (unsigned long long)n->objects, (unsigned long long)n->bytes, n->detail ? "; " : "",
 		 n->detail ? n->detail : "");
 	say(tenant, n->event, n->backup, detail);
@@ -81,8 +85,7 @@ static void note_free(struct note *n)
 static void drop_notes(struct audit *a, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (is_gathered(a->notes[i].event, a->notes[i].seal))
-			say_gathered(a->tenant, &a->notes[i]);
+		say_gathered(a->tenant, &a->notes[i]);
 		note_free(&a->notes[i]);
 	}
 	a->count -= count;
@@ -131,6 +134,19 @@ static bool merged(struct audit *a, const struct audit_line *line)
 	return false;
 }
 
+/* What was gathered of a backup is complete when something else is noted of it: the log of the program has both in the order of the bucket's. */
+static void say_before(struct audit *a, const char *backup)
+{
+	for (size_t i = a->count, looks = 0; i > a->writing && looks < MERGE_BACK; looks++) {
+		struct note *n = &a->notes[--i];
+
+		if (!same_backup(n, backup))
+			continue;
+		say_gathered(a->tenant, n);
+		return;
+	}
+}
+
 static bool append(struct audit *a, const struct audit_line *line)
 {
 	struct note *grown = a->count < PENDING_MOST ? realloc(a->notes, (a->count + 1) * sizeof(*grown)) : NULL;
@@ -158,24 +174,36 @@ static void say_refused(struct audit *a, const char *why)
 	drop_notes(a, a->count);
 }
 
-void audit_note(struct vault *v, const char *tenant, const struct audit_line *line)
+/* With the lock held. */
+static void take_note(struct vault *v, struct audit *a, const struct audit_line *line)
 {
-	struct audits *all = v->audits;
 	bool gathered = is_gathered(line->event, line->seal);
 
+	if (gathered && merged(a, line))
+		return;
+	say_before(a, line->backup);
 	if (!gathered)
-		say(tenant, line->event, line->backup, line->detail);
-	if (!all)
-		return; /* at the very end of a vault */
-	pthread_mutex_lock(&all->lock);
-
-	struct audit *a = audit_of(all, tenant);
-
-	if (a && v->config.read_only)
+		say(a->tenant, line->event, line->backup, line->detail);
+	if (v->config.read_only)
 		say_refused(a, "it is open for reading only");
-	if (a && (gathered || !a->refused) && !merged(a, line) && !append(a, line) && !a->lost++)
-		log_msg(LOG_ERROR, "audit", "lines about %s are lost to the bucket's log: too many wait, or no memory; they stand in this one", tenant);
-	pthread_mutex_unlock(&all->lock);
+	if ((gathered || !a->refused) && !append(a, line) && !a->lost++)
+		log_msg(LOG_ERROR, "audit", "lines about %s are lost to the bucket's log: too many wait, or no memory; they stand in this one", a->tenant);
+}
+
+void audit_note(struct vault *v, const char *tenant, const struct audit_line *line)
+{
+	struct audits *all = v->audits; /* NULL: at the very end of a vault */
+	struct audit *a = NULL;
+
+	if (all) {
+		pthread_mutex_lock(&all->lock);
+		a = audit_of(all, tenant);
+		if (a)
+			take_note(v, a, line);
+		pthread_mutex_unlock(&all->lock);
+	}
+	if (!a)
+		say(tenant, line->event, line->backup, line->detail);
 }
 
 void audit_committed(struct vault *v, const char *path, uint64_t bytes)

@@ -105,6 +105,7 @@ static void commits_of_a_backup_are_one_line(void **state)
 	struct seen s;
 	char why[256];
 
+	kit_log_begin();
 	for (int i = 0; i < 5; i++) {
 		note(k, AUDIT_COMMITTED, "a", NULL);
 		note(k, AUDIT_COMMITTED, "b", NULL);
@@ -112,6 +113,14 @@ static void commits_of_a_backup_are_one_line(void **state)
 	note(k, AUDIT_SEALED, "a", NULL);
 	note(k, AUDIT_COMMITTED, "a", NULL);
 	assert_int_equal(audit_flush(k->v, NULL, NULL), 0);
+
+	char *log = kit_log_end(), *sealed = strstr(log, "acme sealed a"), *first = strstr(log, "acme committed a: 10, 50 bytes");
+
+	assert_true(sealed && first && first < sealed); /* in the program's log too, and once */
+	assert_null(strstr(first + 1, "acme committed a: 10, 50 bytes"));
+	assert_non_null(strstr(sealed, "acme committed b: 10, 50 bytes"));
+	assert_non_null(strstr(sealed, "acme committed a: 2, 10 bytes"));
+	free(log);
 	assert_int_equal(read_all(k, &s, why), 0);
 	assert_int_equal(s.count, 4);
 	assert_int_equal(s.objects[0], 10);
