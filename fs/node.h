@@ -53,7 +53,7 @@ struct node {
 
 	/* The backup that counts it among its writers, while it is open for writing; sets.c */
 	struct set *set;
-	bool set_archive;
+	bool set_file, set_archive;
 
 	/* Attributes that are not in the bucket yet. settle.c */
 	bool unsettled;

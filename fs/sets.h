@@ -33,6 +33,7 @@ struct set {
 	bool touched;             /* changed by this mount since it was last sealed */
 	bool inside;              /* something in a folder of it was written: it may hold a completeness mark */
 	unsigned writers;         /* files of it that are open for writing, or being finished */
+	unsigned files;           /* of these: direct children of the tenant, which are of the backup whatever is scratch */
 	unsigned archives;        /* of these: archives */
 	bool sealing;             /* a call of ours is on its way */
 	bool due;                 /* to be sealed as soon as no writer is left */

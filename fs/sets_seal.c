@@ -71,20 +71,49 @@ static void say(const struct set *s, enum sealer_answer answer, const char *reas
 		log_path(LOG_INFO, "seal", s->key, "not sealed by itself: %s", reason);
 }
 
-/* The lock is held. */
-static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struct seal *made, bool changed)
+/* The lock is held. open: a seal stands that may not list all that is there by now. */
+static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struct seal *made, bool changed, bool open)
 {
-	bool again = changed && made->count && (made->source == SEAL_ARCHIVE || made->source == SEAL_SINGLE); /* chmod behind the close, say: the seal is old already */
-
-	s->due = again || (s->due && answer == SEALER_OPEN && !made->count); /* somebody else still writes a file of it */
+	s->due &= made->count ? changed : answer == SEALER_OPEN; /* or somebody else still writes a file of it */
 	s->touched = changed; /* what cannot be sealed is looked at again when it has changed */
-	if (changed || !made->count) /* SEALER_OPEN may have sealed the rest */
+	if (!made->count) /* SEALER_OPEN may have sealed the rest */
 		return;
-	s->state = SET_SEALED;
+	s->state = open ? SET_REOPENED : SET_SEALED;
 	s->own = true;
 	s->looked_ms = clock_mono_ms();
 	set_take_seal(f, s, made, "");
 	shelf_expire(f, s->tenant);
+}
+
+/* The lock is held, and given up in between. What began before the seal stood did not ask for a record of reopening: it is written now, and the backup sealed once more
+ * when that is over. Whether it is so. */
+static bool reopen_late(struct fs *f, struct set *s, const struct seal *made, uint64_t before)
+{
+	if (!made->count || (s->changes == before && !s->files))
+		return false;
+	fs_unlock(f);
+	sealer_reopen(f->vault, s->tenant, s->stem, "it was being changed when it was sealed", NULL); /* where that fails, it is told, and sealed once more all the same */
+	fs_lock(f);
+	return true;
+}
+
+/* The lock is held. Attributes of a file of it are on their way: a seal would be of the old ones. */
+static bool attributes_wait(struct fs *f, const struct set *s)
+{
+	const struct dir *names = sets_names(f, s->tenant);
+
+	return names && settle_waits(f, names, s->stem);
+}
+
+/* The lock is held. It is tried again soon. */
+static int not_now(struct fs *f, struct set *s)
+{
+	s->sealing = false;
+	s->due = true;
+	s->acted_ms = clock_mono_ms();
+	pthread_cond_broadcast(&f->changed);
+	fs_unlock(f);
+	return EAGAIN;
 }
 
 /* BLOCKS. s->sealing is ours. The source is what made it due; the sealer looks at what stands there. 0: there is nothing left to do now. */
@@ -95,18 +124,22 @@ static int seal_one(struct fs *f, struct set *s, enum seal_source source, bool a
 	enum sealer_answer answer = SEALER_NOTHING;
 	char reason[256] = "";
 	uint64_t before;
+	bool open;
 	int rc;
 
 	fs_lock(f);
+	if (!asks_mark && attributes_wait(f, s))
+		return not_now(f, s);
 	before = s->changes;
 	fs_unlock(f);
 	rc = sealer_run(f->vault, s->tenant, s->stem, &options, &answer, reason, sizeof(reason), &made, NULL);
 	say(s, answer, reason, rc);
 	fs_lock(f);
+	open = !rc && reopen_late(f, s, &made, before);
 	s->sealing = false;
 	s->acted_ms = clock_mono_ms();
 	if (!rc)
-		sealed(f, s, answer, &made, s->changes != before);
+		sealed(f, s, answer, &made, s->changes != before, open);
 	else if (rc == EACCES || rc == EROFS)
 		s->due = false; /* whoever may makes the seal */
 	pthread_cond_broadcast(&f->changed);
@@ -174,9 +207,11 @@ void sets_opened(struct fs *f, struct node *node)
 	node->set = sets_of(f, path, &top);
 	if (!node->set)
 		return;
-	node->set_archive = !strchr(top, '/') && stem_is_archive(top);
-	node->set->inside |= strchr(top, '/') != NULL;
+	node->set_file = !strchr(top, '/');
+	node->set_archive = node->set_file && stem_is_archive(top);
+	node->set->inside |= !node->set_file;
 	node->set->writers++;
+	node->set->files += node->set_file;
 	node->set->archives += node->set_archive;
 	set_changed(node->set);
 }
@@ -208,6 +243,7 @@ static void seal_if_complete(struct fs *f, struct node *node, bool good)
 		s->inside |= strchr(top, '/') != NULL;
 	if (s && good && completes(node, s, top)) {
 		s->due = true;
+		set_changed(s); /* a seal that is on its way does not know of it */
 		c = seal_call(f, s, node);
 	}
 	pthread_cond_broadcast(&f->changed);
@@ -225,6 +261,7 @@ void sets_closed(struct fs *f, struct node *node, bool good)
 	node->set = NULL;
 	if (s) {
 		s->writers--;
+		s->files -= node->set_file;
 		s->archives -= node->set_archive;
 		set_changed(s);
 	}

@@ -2,6 +2,7 @@
 #include "fs/settle.h"
 #include "fs/load.h"
 #include "base/clock.h"
+#include "vault/stem.h"
 
 #include <errno.h>
 
@@ -49,6 +50,14 @@ void settle_cancel(struct fs *f, struct node *node)
 unsigned settle_count(const struct fs *f)
 {
 	return f->settle->count;
+}
+
+bool settle_waits(const struct fs *f, const struct dir *names, const char *stem)
+{
+	for (const struct node *n = f->settle->first; n; n = n->next_unsettled)
+		if (n->type == ENTRY_FILE && n->name && n->parent && n->parent->dir == names && stem_has(stem, n->name))
+			return true;
+	return false;
 }
 
 /* ---- one node */

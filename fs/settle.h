@@ -23,3 +23,5 @@ void settle_folder(struct call *c, void (*done)(struct call *c, int error));
 unsigned settle_all(struct fs *f, int64_t deadline);
 /* The lock is held. How many nodes are waiting. */
 unsigned settle_count(const struct fs *f);
+/* The lock is held. Whether those of a file are still to be stored that is directly in the folder of these names, and of that stem. */
+bool settle_waits(const struct fs *f, const struct dir *names, const char *stem);

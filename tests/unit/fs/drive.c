@@ -276,21 +276,32 @@ static void wait_for(struct pending *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-static int named(struct drive *d, void (*request)(struct call *), uint64_t parent, const char *name, mode_t mode, struct answer *a)
+typedef void request_fn(struct call *c);
+typedef void gate_fn(struct call *c, request_fn *next);
+
+static void send_it(struct drive *d, struct call *c, gate_fn *gate, request_fn *request)
+{
+	if (d->gated && gate)
+		gate(c, request);
+	else
+		request(c);
+}
+
+static int named(struct drive *d, gate_fn *gate, request_fn *request, uint64_t parent, const char *name, mode_t mode, struct answer *a)
 {
 	struct pending p;
 	struct call *c = ask(d, &p, parent, a);
 
 	c->name = strdup(name);
 	c->mode = mode;
-	request(c);
+	send_it(d, c, gate, request);
 	wait_for(&p);
 	return a->error;
 }
 
 void drive_lookup(struct drive *d, uint64_t parent, const char *name, struct answer *a)
 {
-	named(d, names_lookup, parent, name, 0, a);
+	named(d, NULL, names_lookup, parent, name, 0, a);
 }
 
 uint64_t drive_id(struct drive *d, uint64_t parent, const char *name)
@@ -312,7 +323,7 @@ bool drive_exists(struct drive *d, uint64_t parent, const char *name)
 	return !a.absent;
 }
 
-static int of_handle(struct drive *d, void (*request)(struct call *), struct handle *h, pid_t pid, uint64_t offset, size_t size, unsigned flags,
+static int of_handle(struct drive *d, request_fn *request, struct handle *h, pid_t pid, uint64_t offset, size_t size, unsigned flags,
 		     struct answer *a)
 {
 	struct pending p;
@@ -345,7 +356,7 @@ int drive_setattr(struct drive *d, uint64_t id, struct handle *h, int which, con
 	c->handle = h;
 	c->which = which;
 	c->attr = *st;
-	attrs_set(c);
+	send_it(d, c, gate_attrs, attrs_set);
 	wait_for(&p);
 	return a.error;
 }
@@ -354,7 +365,7 @@ int drive_mkdir(struct drive *d, uint64_t parent, const char *name)
 {
 	struct answer a;
 
-	return named(d, names_mkdir, parent, name, 0755, &a);
+	return named(d, gate_make, names_mkdir, parent, name, 0755, &a);
 }
 
 int drive_symlink(struct drive *d, uint64_t parent, const char *name, const char *target)
@@ -365,7 +376,7 @@ int drive_symlink(struct drive *d, uint64_t parent, const char *name, const char
 
 	c->name = strdup(name);
 	c->to = strdup(target);
-	names_symlink(c);
+	send_it(d, c, gate_make, names_symlink);
 	wait_for(&p);
 	return a.error;
 }
@@ -382,38 +393,14 @@ int drive_unlink(struct drive *d, uint64_t parent, const char *name)
 {
 	struct answer a;
 
-	return named(d, names_unlink, parent, name, 0, &a);
+	return named(d, gate_remove, names_unlink, parent, name, 0, &a);
 }
 
 int drive_rmdir(struct drive *d, uint64_t parent, const char *name)
 {
 	struct answer a;
 
-	return named(d, names_rmdir, parent, name, 0, &a);
-}
-
-static void gated_unlink(struct call *c)
-{
-	gate_remove(c, names_unlink);
-}
-
-static void gated_rmdir(struct call *c)
-{
-	gate_remove(c, names_rmdir);
-}
-
-int drive_gated_unlink(struct drive *d, uint64_t parent, const char *name)
-{
-	struct answer a;
-
-	return named(d, gated_unlink, parent, name, 0, &a);
-}
-
-int drive_gated_rmdir(struct drive *d, uint64_t parent, const char *name)
-{
-	struct answer a;
-
-	return named(d, gated_rmdir, parent, name, 0, &a);
+	return named(d, gate_remove, names_rmdir, parent, name, 0, &a);
 }
 
 int drive_rename(struct drive *d, uint64_t from, const char *name, uint64_t to, const char *new_name, unsigned flags)
@@ -428,7 +415,7 @@ int drive_rename(struct drive *d, uint64_t from, const char *name, uint64_t to, 
 	fs_lock(d->fs);
 	c->other = node_pin(node_by_id(&d->fs->nodes, to));
 	fs_unlock(d->fs);
-	names_rename(c);
+	send_it(d, c, gate_rename, names_rename);
 	wait_for(&p);
 	return a.error;
 }
@@ -442,32 +429,19 @@ void drive_create(struct drive *d, uint64_t parent, const char *name, pid_t pid,
 	c->mode = 0644;
 	c->flags = O_WRONLY | O_CREAT;
 	c->pid = pid;
-	file_create(c);
+	send_it(d, c, gate_make, file_create);
 	wait_for(&p);
 }
 
-static void open_by(struct drive *d, uint64_t id, int flags, pid_t pid, bool gated, struct answer *a)
+void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
 {
 	struct pending p;
 	struct call *c = ask(d, &p, id, a);
 
 	c->flags = (unsigned)flags;
 	c->pid = pid;
-	if (gated)
-		gate_open(c, file_open);
-	else
-		file_open(c);
+	send_it(d, c, gate_open, file_open);
 	wait_for(&p);
-}
-
-void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
-{
-	open_by(d, id, flags, pid, false, a);
-}
-
-void drive_gated_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a)
-{
-	open_by(d, id, flags, pid, true, a);
 }
 
 int drive_write(struct drive *d, struct handle *h, uint64_t offset, const void *data, size_t len)
@@ -550,7 +524,8 @@ int drive_put(struct drive *d, uint64_t parent, const char *name, const char *te
 	int rc;
 
 	drive_create(d, parent, name, getpid(), &a);
-	assert_int_equal(a.error, 0);
+	if (a.error)
+		return a.error;
 	rc = drive_write(d, a.handle, 0, text, strlen(text));
 	if (!rc)
 		rc = drive_flush(d, a.handle, getpid());

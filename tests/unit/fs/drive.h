@@ -15,6 +15,8 @@
 struct drive {
 	struct kit kit;
 	struct fs *fs;
+	struct handle *kept; /* for a callback of the test */
+	bool gated; /* requests that change something go through the gate, as they do from the kernel */
 };
 
 struct answer {
@@ -46,10 +48,6 @@ int drive_symlink(struct drive *d, uint64_t parent, const char *name, const char
 void drive_readlink(struct drive *d, uint64_t id, struct answer *a);
 int drive_unlink(struct drive *d, uint64_t parent, const char *name);
 int drive_rmdir(struct drive *d, uint64_t parent, const char *name);
-/* The same two, and an open, through the gate, as the kernel's requests come. */
-int drive_gated_unlink(struct drive *d, uint64_t parent, const char *name);
-int drive_gated_rmdir(struct drive *d, uint64_t parent, const char *name);
-void drive_gated_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a);
 int drive_rename(struct drive *d, uint64_t from, const char *name, uint64_t to, const char *new_name, unsigned flags);
 void drive_create(struct drive *d, uint64_t parent, const char *name, pid_t pid, struct answer *a);
 void drive_open(struct drive *d, uint64_t id, int flags, pid_t pid, struct answer *a);
@@ -60,7 +58,7 @@ int drive_fsync(struct drive *d, struct handle *h);
 void drive_release(struct drive *d, struct handle *h); /* and drive_quiet */
 void drive_list(struct drive *d, uint64_t id, bool plus, struct answer *a);
 int drive_fsyncdir(struct drive *d, uint64_t id);
-/* create, write, flush, release: the errno of the flush. */
+/* create, write, flush, release: the errno of the first that fails. */
 int drive_put(struct drive *d, uint64_t parent, const char *name, const char *text);
 /* The whole content of a file as text, through a handle of its own. */
 void drive_get(struct drive *d, uint64_t parent, const char *name, struct answer *a);
