@@ -148,6 +148,7 @@ static int act(struct call *c, struct set *s, const struct step *step, enum gate
 		return rc ? rc : GATE_AGAIN;
 	case GATE_KEEP_COPY:
 		rc = trash_copy(f->vault, s->tenant, s->stem, why(step), grace_s(f), &c->store);
+		rc = rc == ENOENT ? 0 : rc; /* there is nothing to be kept */
 		if (!rc)
 			rc = sealer_reopen(f->vault, s->tenant, s->stem, why(step), &c->store);
 		break;

@@ -44,6 +44,17 @@ static int read_seal_text(struct vault *v, const char *tenant, const char *stem,
 	return rc == ENOENT || rc == EBADMSG ? 0 : rc;
 }
 
+/* Nobody will end it: whoever tries again begins anew. What cannot be removed now is nobody's backup, and stays until somebody looks. */
+static void give_up(const struct place *to, struct store_call *user)
+{
+	struct store_call call = acting_call(to->v, user, 0);
+	struct guard g = { .user = &call };
+	bool versioned;
+
+	call.cancel = NULL; /* it is the more to be tidied */
+	place_erase(to, &g, &versioned);
+}
+
 int trash_copy(struct vault *v, const char *tenant, const char *stem, const char *why, int64_t grace_s, struct store_call *call)
 {
 	AUTO(tombstone_free) struct tombstone t = { .trashed = true };
@@ -62,12 +73,17 @@ int trash_copy(struct vault *v, const char *tenant, const char *stem, const char
 		rc = tombstone_key(v, tenant, &t, true, key);
 	if (!rc)
 		rc = place_sum(&from, &g, &sum);
-	if (!rc)
-		rc = place_walk(&from, &g, copy_page, &(struct keeping){ &to, from.root, &g });
-	if (!rc)
-		rc = read_seal_text(v, tenant, stem, &t.seal, call);
+	if (!rc && !sum.objects)
+		rc = ENOENT;
 	if (rc)
 		return rc;
+	rc = place_walk(&from, &g, copy_page, &(struct keeping){ &to, from.root, &g });
+	if (!rc)
+		rc = read_seal_text(v, tenant, stem, &t.seal, call);
+	if (rc) {
+		give_up(&to, call);
+		return rc;
+	}
 	t.at_s = sum.server_s;
 	t.until_s = sum.server_s + grace_s;
 	t.objects = sum.objects;
@@ -78,5 +94,7 @@ int trash_copy(struct vault *v, const char *tenant, const char *stem, const char
 	if (!rc)
 		audit_note(v, tenant, &(struct audit_line){ .event = AUDIT_TOMBSTONED, .backup = stem, .detail = "a copy in the trash: its files are being written over",
 							    .objects = t.objects, .bytes = t.bytes });
+	else if (rc != EREMOTEIO && rc != ETIMEDOUT)
+		give_up(&to, call); /* else the record may have been written */
 	return rc;
 }
