@@ -468,8 +468,7 @@ int tombstone_finish_many(struct vault *v, const char *tenant, struct tombstone 
 		results[i] = ECANCELED;
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < count; i++)
-		{
+	for (size_t i = 0; i < count; i++) {
 		ends[i] = (struct end){ .t = &list[i], .result = &results[i] };
 		m.versioned |= list[i].begun;
 	}

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fs/gate_policy.h"
+#include "fs/shelf.h"
 #include "vault/tombstone.h"
 
 #include <errno.h>
@@ -400,6 +401,10 @@ static void what_is_not_known_is_not_changed(void **state)
 	uint64_t folder = found(d);
 
 	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+		backup_looked(d, SET, 3600000);
+		fs_lock(d->fs);
+		shelf_expire(d->fs, "t");
+		fs_unlock(d->fs);
 		kit_log_begin();
 		kit_fault(&d->kit, STORE_GET, records[i], 0, 0, FAULT_FAIL, EREMOTEIO);
 		assert_int_not_equal(drive_unlink(d, folder, "a"), 0);
