@@ -7,7 +7,7 @@
 
 /* Verification in a mount that lives long: one thread that compares every sealed backup of its tenants with its seal, again and again (vault/verify.h, quick). The first round begins at
  * a random moment of the first interval, so that many pods that start together do not verify together. It makes one request after the other, takes no lock that a Job waits
- * for, and while anything is open for writing, or a request is being answered, one step a second at most.
+ * for, and while anything is open for writing, or a request is being answered, it looks at one backup or object a second at most.
  *
  * Faults are logged as errors by path, stand in the audit log (when they change, and once a day), and in status.json. */
 

@@ -15,18 +15,23 @@
 #define OTHER "db-20240102-000000.tar"
 #define KEY "backups/t/" NAME
 
-static void seal(struct drive *d, const char *name)
+static void seal_in(struct drive *d, uint64_t parent, const char *name)
 {
 	static const struct sealer_options options = { .source = SEAL_REQUEST, .own_open = true };
 	enum sealer_answer answer;
 	char stem[64], reason[256];
 
-	assert_int_equal(drive_put(d, DRIVE_ROOT, name, "content"), 0);
+	assert_int_equal(drive_put(d, parent, name, "content"), 0);
 	drive_quiet(d);
 	snprintf(stem, sizeof(stem), "%.*s", (int)strlen(name) - 4, name);
 	assert_int_equal(sealer_run(d->kit.v, "t", stem, &options, &answer, reason, sizeof(reason), NULL, NULL), 0);
 	assert_true(answer == SEALER_DONE || answer == SEALER_SAME);
 	assert_int_equal(audit_flush(d->kit.v, "t", NULL), 0);
+}
+
+static void seal(struct drive *d, const char *name)
+{
+	seal_in(d, DRIVE_ROOT, name);
 }
 
 static void start(struct drive *d)
@@ -174,6 +179,26 @@ static void it_ends_at_once(void **state)
 	fault_store_clear(d->kit.fault);
 }
 
+/* A mount of all tenants looks at each of them. */
+static void every_tenant(void **state)
+{
+	struct drive *d = *state;
+	const cJSON *o;
+	cJSON *all;
+
+	assert_int_equal(drive_mkdir(d, DRIVE_ROOT, "s"), 0);
+	assert_int_equal(drive_mkdir(d, DRIVE_ROOT, "t"), 0);
+	seal_in(d, drive_id(d, DRIVE_ROOT, "t"), NAME);
+	seal_in(d, drive_id(d, DRIVE_ROOT, "t"), OTHER);
+	kit_raw_remove(d->kit.bucket, KEY);
+	start(d);
+	wait_for_bad(d, 1);
+	verification_end(d->fs);
+	all = status(d, &o);
+	assert_int_equal((int)number(o, "good"), 1);
+	cJSON_Delete(all);
+}
+
 /* What cannot be listed is no good news, nor a fault. */
 static void what_cannot_be_looked_at(void **state)
 {
@@ -234,7 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(off_unless_asked_for), T(a_fault_is_told_everywhere), T(it_ends_at_once), T(what_cannot_be_looked_at), T(a_job_comes_first),
-		cmocka_unit_test_setup_teardown(off_unless_asked_for, drive_setup_tenants, drive_teardown),
+		cmocka_unit_test_setup_teardown(every_tenant, drive_setup_tenants, drive_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
