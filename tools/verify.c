@@ -64,12 +64,13 @@ static void on_fault(void *arg, const char *tenant, const char *stem, const char
 static void on_progress(void *arg, const struct verify_progress *p)
 {
 	struct verifying *v = arg;
+	bool read = p->bytes || p->bytes_all; /* not by a quick look */
 	char bytes[SHOW_CAP], all[SHOW_CAP];
 
 	show_bytes(bytes, p->bytes);
 	show_bytes(all, p->bytes_all);
 	progress_show(&v->progress, "%llu of %llu backups, %llu objects%s%s%s%s", (unsigned long long)p->backups, (unsigned long long)p->backups_all,
-		      (unsigned long long)p->objects, p->bytes_all ? ", " : "", p->bytes_all ? bytes : "", p->bytes_all ? " of " : "", p->bytes_all ? all : "");
+		      (unsigned long long)p->objects, read ? ", " : "", read ? bytes : "", p->bytes_all ? " of " : "", p->bytes_all ? all : "");
 }
 
 static void sum(struct verify_result *all, const struct verify_result *one)
