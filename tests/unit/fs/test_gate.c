@@ -95,6 +95,19 @@ static void removal_waits_for_the_seal(void **state)
 	assert_int_equal(kit_raw_count(d->kit.bucket, KEY(SET "/")), 0);
 	assert_false(drive_stands(d, TOMBSTONE));
 	backup_is(d, SET, ARCHIVE "\n");
+	assert_false(backup_set(d, SET)->touched); /* the seal is as good as it was */
+}
+
+/* A folder that is made beside a sealed archive is scratch from its first moment. */
+static void scratch_reopens_nothing(void **state)
+{
+	struct drive *d = *state;
+
+	assert_int_equal(drive_put(d, DRIVE_ROOT, ARCHIVE, "archive"), 0);
+	backup_dump(d, SET, true);
+	assert_false(drive_stands(d, REOPEN));
+	assert_int_equal(backup_set(d, SET)->state, SET_SEALED);
+	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
 }
 
 static int remove_all(struct drive *d, uint64_t folder)
@@ -167,6 +180,18 @@ static void removal_hides_all_of_it(void **state)
 	assert_int_equal(backup_state(d, SET), BACKUP_DELETED);
 	assert_int_equal(tombstone_undelete(d->kit.v, "t", SET, NULL, NULL, NULL), 0);
 	as_it_was(d);
+}
+
+/* By another mount, or a tool, a moment ago. */
+static void somebody_else_hid_it_first(void **state)
+{
+	struct drive *d = *state;
+	uint64_t folder = dumped(d);
+
+	assert_int_equal(tombstone_put(d->kit.v, "t", SET, "by hand", 1000, 0, NULL), 0);
+	assert_int_equal(drive_unlink(d, folder, "a"), 0);
+	assert_true(drive_stands(d, KEY(SET "/a")));
+	assert_int_equal(backup_set(d, SET)->state, SET_DELETED);
 }
 
 static void what_changes_a_hidden_one_finds_nothing(void **state)
@@ -265,6 +290,36 @@ static void overwriting_keeps_a_copy(void **state)
 	assert_int_equal(trash.count, 1);
 	assert_int_equal(tombstone_undelete(d->kit.v, "t", SET, trash.items[0].id, "again-20261101-000000", NULL), 0);
 	assert_int_equal(backup_state(d, "again-20261101-000000"), BACKUP_SEALED);
+}
+
+/* Its objects were removed behind the mount's back: there is nothing to be kept, and the Job that writes them anew goes on. */
+static void nothing_is_kept_of_nothing(void **state)
+{
+	struct drive *d = *state;
+	uint64_t folder = found(d);
+
+	drive_id(d, folder, "a");
+	kit_raw_remove(d->kit.bucket, KEY(SET "/a"));
+	kit_raw_remove(d->kit.bucket, KEY(SET "/metadata.json"));
+	kit_raw_remove(d->kit.bucket, KEY(SET "/"));
+	assert_int_equal(drive_setattr(d, drive_id(d, folder, "a"), NULL, SET_SIZE, &(struct stat){ 0 }), 0);
+	assert_true(drive_stands(d, REOPEN));
+	assert_int_equal(kit_raw_count(d->kit.bucket, TRASH), 0);
+}
+
+static void read_only_asks_nothing(void **state)
+{
+	struct drive *d = *state;
+	uint64_t folder = found(d), before;
+
+	drive_id(d, folder, "a");
+	d->fs->config.read_only = true;
+	before = kit_all_calls(&d->kit);
+	drive_unlink(d, folder, "a");
+	assert_int_equal(kit_calls(&d->kit, STORE_PUT), 0);
+	assert_true(kit_all_calls(&d->kit) <= before + 1);
+	assert_false(drive_stands(d, TOMBSTONE));
+	d->fs->config.read_only = false;
 }
 
 /* mv over a file of it is one, too; and mv of one away is a change of both. */
@@ -445,15 +500,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(removal_waits_for_the_seal),
+		TEST(scratch_reopens_nothing),
 		TEST(then_it_is_busy),
 		TEST(a_sealed_folder_is_no_scratch),
 		TEST(removal_hides_all_of_it),
+		TEST(somebody_else_hid_it_first),
 		TEST(what_changes_a_hidden_one_finds_nothing),
 		TEST(removal_at_once_where_it_is_allowed),
 		TEST(refused),
 		TEST(reopened_before_the_first_byte),
 		TEST(readers_change_nothing),
 		TEST(overwriting_keeps_a_copy),
+		TEST(nothing_is_kept_of_nothing),
+		TEST(read_only_asks_nothing),
 		TEST(renames_are_two_steps),
 		TEST(made_anew_it_goes_to_the_trash),
 		TEST(a_deleted_one_is_made_anew_by_another_mount),

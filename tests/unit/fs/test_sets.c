@@ -102,11 +102,16 @@ static void not_a_file_beside_others(void **state)
 static void an_archive_in_a_folder_is_none(void **state)
 {
 	struct drive *d = *state;
+	struct answer a;
 
 	assert_int_equal(drive_mkdir(d, DRIVE_ROOT, SET), 0);
-	drive_put(d, drive_id(d, DRIVE_ROOT, SET), "x.tar.gz", "archive");
-	assert_false(drive_stands(d, SEAL));
+	drive_create(d, drive_id(d, DRIVE_ROOT, SET), "x.tar.gz", getpid(), &a);
 	assert_int_equal(backup_set(d, SET)->archives, 0);
+	assert_int_equal(backup_set(d, SET)->writers, 1);
+	drive_write(d, a.handle, 0, "archive", 7);
+	drive_flush(d, a.handle, getpid());
+	drive_release(d, a.handle);
+	assert_false(drive_stands(d, SEAL));
 	assert_int_equal(drive_unlink(d, drive_id(d, DRIVE_ROOT, SET), "x.tar.gz"), 0); /* nothing to wait for */
 }
 
@@ -178,6 +183,25 @@ static void a_killed_writers_archive_never(void **state)
 	backup_rests(d, SET, QUIET);
 	assert_int_equal(seal_all(d), 0);
 	assert_false(drive_stands(d, SEAL));
+	assert_int_equal(backup_set(d, SET)->state, SET_PLAIN);
+}
+
+/* Its process cannot be seen, but its last release was. */
+static void an_unknown_writers_archive_by_who_saw_its_release(void **state)
+{
+	struct drive *d = *state;
+	struct answer a;
+	struct trailer t;
+
+	drive_create(d, DRIVE_ROOT, ARCHIVE, 0, &a);
+	drive_write(d, a.handle, 0, "archive", 7);
+	kit_log_begin();
+	drive_flush(d, a.handle, 0);
+	drive_release(d, a.handle);
+	free(kit_log_end());
+	drive_trailer(d, KEY(ARCHIVE), &t);
+	assert_int_equal(t.state, STATE_UNKNOWN);
+	backup_is(d, SET, ARCHIVE "\n");
 }
 
 static void a_failed_archive_never(void **state)
@@ -429,6 +453,28 @@ static void a_file_that_comes_meanwhile_is_sealed(void **state)
 	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
 }
 
+static void put_and_close_meanwhile(void *arg)
+{
+	struct drive *d = arg;
+
+	put_meanwhile(d);
+	file_let_go(d->fs, d->kept);
+}
+
+/* The same, and it is closed before the seal stands: nothing more comes that would seal it. */
+static void a_file_that_came_and_went_meanwhile_is_sealed(void **state)
+{
+	struct drive *d = *state;
+
+	kit_callback(&d->kit, STORE_PUT, "seals/", put_and_close_meanwhile, d);
+	assert_int_equal(drive_put(d, DRIVE_ROOT, ARCHIVE, "archive"), 0);
+	assert_int_equal(backup_state(d, SET), BACKUP_OPEN);
+	assert_true(backup_set(d, SET)->due);
+	backup_rests(d, SET, RETRY);
+	backup_is(d, SET, ARCHIVE "\n" ARCHIVE ".sha256\n");
+	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
+}
+
 /* tar cz d | tee >(sha256sum >x.tar.gz.sha256) >x.tar.gz: the one that was open before asks for no record later. */
 static void a_file_that_is_open_meanwhile_is_sealed(void **state)
 {
@@ -477,6 +523,20 @@ static void attributes_on_their_way_are_waited_for(void **state)
 	backup_rests(d, SET, RETRY);
 	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
 	backup_is(d, SET, ARCHIVE "\n" ARCHIVE ".sha256\n");
+}
+
+/* But not for those of another backup, nor for those of scratch. */
+static void attributes_of_others_are_not_waited_for(void **state)
+{
+	struct drive *d = *state;
+
+	drive_put(d, DRIVE_ROOT, "notes.txt", "x");
+	backup_dump(d, SET, true);
+	assert_int_equal(drive_setattr(d, drive_id(d, DRIVE_ROOT, "notes.txt"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
+	assert_int_equal(drive_setattr(d, drive_id(d, drive_id(d, DRIVE_ROOT, SET), "a"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
+	assert_int_equal(settle_count(d->fs), 2);
+	drive_put(d, DRIVE_ROOT, ARCHIVE, "archive");
+	backup_is(d, SET, ARCHIVE "\n");
 }
 
 /* ---- archives that somebody left behind */
@@ -723,6 +783,7 @@ int main(void)
 		TEST(an_archive_that_comes_by_a_rename),
 		TEST(with_its_last_attributes),
 		TEST(a_killed_writers_archive_never),
+		TEST(an_unknown_writers_archive_by_who_saw_its_release),
 		TEST(a_failed_archive_never),
 		TEST(a_marked_folder_when_it_is_quiet),
 		TEST(not_while_somebody_writes),
@@ -737,9 +798,11 @@ int main(void)
 		TEST(who_may_not_seal_does_not_wait),
 		TEST(attributes_that_change_meanwhile_are_sealed),
 		TEST(a_file_that_comes_meanwhile_is_sealed),
+		TEST(a_file_that_came_and_went_meanwhile_is_sealed),
 		TEST(a_file_that_is_open_meanwhile_is_sealed),
 		TEST(what_is_open_in_scratch_is_not_waited_for),
 		TEST(attributes_on_their_way_are_waited_for),
+		TEST(attributes_of_others_are_not_waited_for),
 		TEST(what_a_dead_mount_left_is_sealed),
 		TEST(new_names_need_no_look),
 		TEST(names_of_known_ones_are_looked_at),
