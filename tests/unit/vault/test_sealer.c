@@ -304,7 +304,59 @@ static void an_open_mark_is_none(void **state)
 	expect_answer(k, &marked, SEALER_UNMARKED, "is not there");
 }
 
+/* A folder that is there and empty has none; and what is named so and is no file is none. */
+static void every_folder_and_nothing_but_a_file(void **state)
+{
+	struct kit *k = *state;
+
+	dump(k);
+	folder(k, NAME ".d", 1);
+	expect_answer(k, &marked, SEALER_UNMARKED, NAME ".d/metadata.json is not there");
+	kit_raw_remove(k->bucket, LIVE NAME ".d/");
+	put(k, NAME "/metadata.json", (struct made){ ENTRY_SYMLINK, STATE_CLOSED, 100, 5 });
+	expect_answer(k, &marked, SEALER_UNMARKED, "is not there");
+	assert_false(sealed(k));
+}
+
 /* ---- States */
+
+/* What somebody put there by other means: a file's object under a folder's name. */
+static void objects_in_a_wrong_place(void **state)
+{
+	struct kit *k = *state;
+	uint8_t *bytes;
+	size_t n;
+
+	dump(k);
+	n = kit_raw_get(k->bucket, LIVE NAME "/db/c00.bson.gz", &bytes, NULL);
+	kit_raw_put(k->bucket, LIVE NAME "/db/", bytes, n);
+	free(bytes);
+	expect_answer(k, &on_request, SEALER_PARTIAL, "another kind of object");
+	assert_false(sealed(k));
+}
+
+/* A folder that is named as an archive makes no scratch; and what scratch holds is not looked at. */
+static void what_is_scratch_and_what_is_not(void **state)
+{
+	struct kit *k = *state;
+	struct result r;
+
+	dump(k);
+	folder(k, NAME ".tar.gz", 1);
+	r = run(k, &on_request);
+	assert_int_equal(r.answer, SEALER_DONE);
+	assert_int_equal(r.seal.count, 16);
+	seal_free(&r.seal);
+	kit_raw_remove(k->bucket, LIVE NAME ".tar.gz/");
+	kit_raw_remove(k->bucket, SEAL);
+	file(k, NAME ".tar", 200, 5);
+	put(k, NAME "/db/cut", (struct made){ ENTRY_FILE, STATE_KILLED, 5, 3 });
+	kit_raw_put(k->bucket, LIVE NAME "/db/odd", "anybody", 7);
+	r = run(k, &on_request);
+	assert_int_equal(r.answer, SEALER_DONE);
+	assert_int_equal(r.seal.count, 1);
+	seal_free(&r.seal);
+}
 
 static void cut_files_make_it_partial(void **state)
 {
@@ -895,6 +947,62 @@ static void too_many_failed_paths(void **state)
 	run_record_free(&r);
 }
 
+static void too_many_uploads(void **state)
+{
+	struct kit *k = *state;
+	struct run_record r = record_of(10);
+
+	dump(k);
+	r.more_uploads = true;
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_PARTIAL, "more paths than its record holds");
+	run_record_free(&r);
+}
+
+/* In a tenant whose name is as long. */
+static void failures_of_other_tenants(void **state)
+{
+	struct kit *k = *state;
+	struct run_record r = record_of(50);
+
+	dump(k);
+	run_record_add_failed(&r, "beta/" NAME "/db/gone", EIO);
+	put_record(k, &r);
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	run_record_free(&r);
+}
+
+/* Of ourselves we know what is true now, whatever the clock of who wrote there said. */
+static void our_own_record_needs_no_clock(void **state)
+{
+	struct kit *k = *state;
+	struct run *own;
+	int64_t ahead = clock_wall_s() - BEGUN + 1000;
+
+	dump(k);
+	file(k, NAME "/db/c01.bson.gz", ahead, 5);
+	assert_int_equal(run_of(k->v, "acme", &own), 0);
+	assert_int_equal(run_upload_begun(own, LIVE NAME "/db/c01.bson.gz", "id"), 0);
+	expect_answer(k, &on_request, SEALER_OPEN, NAME "/db/c01.bson.gz is being written");
+	run_upload_ended(own, LIVE NAME "/db/c01.bson.gz", "id");
+	run_path_failed(own, "acme/" NAME "/db/c01.bson.gz", EIO);
+	expect_answer(k, &on_request, SEALER_PARTIAL, NAME "/db/c01.bson.gz failed");
+	run_path_mended(own, "acme/" NAME "/db/c01.bson.gz");
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+}
+
+/* A writer whose last word is older than all that stands here cannot have failed here. */
+static void an_unreadable_record_from_before(void **state)
+{
+	struct kit *k = *state;
+
+	file(k, NAME ".tar", clock_wall_s() - BEGUN + 1000, 5);
+	kit_raw_put(k->bucket, RECORDS "run/" WRITER, "plain", 5);
+	kit_log_begin();
+	expect_answer(k, &on_request, SEALER_DONE, NULL);
+	free(kit_log_end());
+}
+
 static void a_record_that_cannot_be_read(void **state)
 {
 	struct kit *k = *state;
@@ -1126,7 +1234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_dump_is_sealed), T(sealed_again), T(nothing_to_seal), T(an_archive_makes_its_folder_scratch), T(a_sealed_folder_is_never_scratch),
-		T(a_plain_archive_is_no_backup), T(without_its_mark), T(what_came_after_the_mark), T(each_folder_has_its_mark), T(an_open_mark_is_none),
+		T(a_plain_archive_is_no_backup), T(without_its_mark), T(what_came_after_the_mark), T(each_folder_has_its_mark), T(an_open_mark_is_none), T(every_folder_and_nothing_but_a_file), T(objects_in_a_wrong_place), T(what_is_scratch_and_what_is_not),
 		T(cut_files_make_it_partial), T(open_files_are_left_out), T(known_ones_need_no_request), T(one_known_archive_is_four_requests),
 		T(damaged_members), T(of_another_key), T(a_damaged_seal_stays),
 		T(errors_leave_nothing_behind), T(what_changes_meanwhile_is_looked_at_again), T(what_never_rests_is_not_sealed), T(two_at_once_leave_one_seal),
@@ -1135,7 +1243,7 @@ int main(void)
 		T(an_upload_keeps_it_open_or_makes_it_partial),
 		T(a_silent_writers_upload_makes_it_partial), T(our_own_uploads_keep_it_open),
 		T(our_own_failures_count_at_once),
-		T(too_many_failed_paths), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
+		T(too_many_failed_paths), T(too_many_uploads), T(failures_of_other_tenants), T(our_own_record_needs_no_clock), T(an_unreadable_record_from_before), T(a_record_that_cannot_be_read), T(reopened_and_sealed_again), T(the_audit_log_names_the_seal),
 		T(where_all_is_open_nothing_is_sealed), T(names_that_no_file_has), T(a_backup_named_as_our_folder), T(the_seal_of_what_was_removed_goes), T(the_log_knows_before_the_seal_goes),
 		T(the_seal_of_what_vanished_stays), T(the_seal_stays_while_a_removal_waits), T(a_new_seal_is_not_removed),
 	};
