@@ -16,6 +16,27 @@ int backups_setup(void **state)
 	return rc;
 }
 
+static void *in_thread(void *arg)
+{
+	struct meanwhile *m = arg;
+
+	m->fn(m->arg);
+	return NULL;
+}
+
+static void elsewhere(void *arg)
+{
+	pthread_t t;
+
+	assert_int_equal(pthread_create(&t, NULL, in_thread, arg), 0);
+	pthread_join(t, NULL);
+}
+
+void backup_meanwhile(struct drive *d, struct meanwhile *m)
+{
+	kit_callback(&d->kit, STORE_PUT, "seals/", elsewhere, m);
+}
+
 void backups_again(struct drive *d)
 {
 	drive_again(d);

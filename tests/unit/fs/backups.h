@@ -34,5 +34,11 @@ void backup_dump(struct drive *d, const char *name, bool mark);
 int backup_rewrite(struct drive *d, uint64_t folder, const char *name, const char *text);
 /* An archive and the folder that it was made from. */
 void backup_pack(struct drive *d);
+/* Before the seal is next written, fn(arg) is done: in a thread of its own, as answers are long for the stacks of pools. */
+struct meanwhile {
+	void (*fn)(void *arg);
+	void *arg;
+};
+void backup_meanwhile(struct drive *d, struct meanwhile *m);
 /* A mount that has forgotten everything. */
 void backups_again(struct drive *d);

@@ -419,7 +419,7 @@ static void attributes_that_change_meanwhile_are_sealed(void **state)
 	c.id = a.id;
 	drive_write(d, a.handle, 0, "archive", 7);
 	assert_int_equal(drive_flush(d, a.handle, getpid()), 0);
-	kit_callback(&d->kit, STORE_PUT, "seals/", chmod_meanwhile, &c);
+	backup_meanwhile(d, &(struct meanwhile){ chmod_meanwhile, &c });
 	drive_release(d, a.handle); /* seals it once more, when the attributes have arrived */
 	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
 	assert_int_equal(seal_read(d->kit.v, "t", SET, &seal, &id, NULL), 0);
@@ -444,7 +444,7 @@ static void a_file_that_comes_meanwhile_is_sealed(void **state)
 {
 	struct drive *d = *state;
 
-	kit_callback(&d->kit, STORE_PUT, "seals/", put_meanwhile, d);
+	backup_meanwhile(d, &(struct meanwhile){ put_meanwhile, d });
 	assert_int_equal(drive_put(d, DRIVE_ROOT, ARCHIVE, "archive"), 0);
 	assert_int_equal(backup_state(d, SET), BACKUP_OPEN);
 	drive_release(d, d->kept);
@@ -466,7 +466,7 @@ static void a_file_that_came_and_went_meanwhile_is_sealed(void **state)
 {
 	struct drive *d = *state;
 
-	kit_callback(&d->kit, STORE_PUT, "seals/", put_and_close_meanwhile, d);
+	backup_meanwhile(d, &(struct meanwhile){ put_and_close_meanwhile, d });
 	assert_int_equal(drive_put(d, DRIVE_ROOT, ARCHIVE, "archive"), 0);
 	assert_int_equal(backup_state(d, SET), BACKUP_OPEN);
 	assert_true(backup_set(d, SET)->due);
