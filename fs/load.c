@@ -135,6 +135,20 @@ static bool is_entry(const struct object *o, const struct trailer *t)
 	return object_foreign(o) || t->type == ENTRY_FILE || t->type == ENTRY_SYMLINK;
 }
 
+/* The seal of its backup lists it, and nobody is changing that. */
+static bool is_sealed(struct fs *f, const char *path)
+{
+	const struct seal *seal;
+	const char *top;
+	bool yes;
+
+	fs_lock(f);
+	seal = sets_seal(f, path, &top);
+	yes = seal && seal_find(seal, top);
+	fs_unlock(f);
+	return yes;
+}
+
 static int load_file(struct fs *f, struct node *node, const char *path, const char *key, uint64_t length, struct store_call *call)
 {
 	struct object *o = NULL;
@@ -151,7 +165,7 @@ static int load_file(struct fs *f, struct node *node, const char *path, const ch
 
 	bool shown = !rc || rc == EBADMSG || rc == ENOKEY || rc == EPROTONOSUPPORT;
 
-	if (rc == ENOENT && node->by_seal_ms) {
+	if (rc == ENOENT && is_sealed(f, path)) {
 		log_path(LOG_ERROR, "seal", path, "the seal of its backup lists it, and it is not there; run pishopctl verify");
 		return EIO;
 	}

@@ -302,8 +302,9 @@ static void nothing_is_kept_of_nothing(void **state)
 	kit_raw_remove(d->kit.bucket, KEY(SET "/a"));
 	kit_raw_remove(d->kit.bucket, KEY(SET "/metadata.json"));
 	kit_raw_remove(d->kit.bucket, KEY(SET "/"));
-	assert_int_equal(drive_setattr(d, drive_id(d, folder, "a"), NULL, SET_SIZE, &(struct stat){ 0 }), 0);
+	assert_int_equal(drive_setattr(d, drive_id(d, folder, "a"), NULL, SET_SIZE, &(struct stat){ 0 }), ENOENT);
 	assert_true(drive_stands(d, REOPEN));
+	assert_int_equal(drive_put(d, folder, "a", "anew"), 0);
 	assert_int_equal(kit_raw_count(d->kit.bucket, TRASH), 0);
 }
 
