@@ -372,6 +372,28 @@ int audit_flush(struct vault *v, const char *tenant, struct store_call *call)
 	return first;
 }
 
+/* Commits wait for company: a mount that writes for years would make a segment a minute of it, and every verification reads them all. */
+static bool is_due(const struct audit *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->notes[i].event != AUDIT_COMMITTED)
+			return true;
+	return a->count && clock_wall_s() - a->notes[0].at_s >= GATHER_S;
+}
+
+void audit_tick(struct vault *v, struct store_call *call)
+{
+	pthread_mutex_lock(&v->audits->lock);
+	for (struct audit *a = v->audits->first; a; a = a->next) {
+		if (!is_due(a))
+			continue;
+		pthread_mutex_unlock(&v->audits->lock);
+		flush_one(v, a, call);
+		pthread_mutex_lock(&v->audits->lock);
+	}
+	pthread_mutex_unlock(&v->audits->lock);
+}
+
 /* ---- life */
 
 int audit_start(struct vault *v)

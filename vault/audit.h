@@ -28,7 +28,7 @@ struct audit_line {
 	uint64_t objects, bytes; /* 0: not told */
 };
 
-/* Gathers a line: NOW. It goes to the log (stderr, syslog) at once, and to the bucket with the next audit_flush, which the vault's thread calls within a minute.
+/* Gathers a line: NOW. It goes to the log (stderr, syslog) at once, and to the bucket with the next audit_flush: at the latest by audit_tick.
  * Commits, and removals of members, of one backup are gathered into one line, with the time and detail of the first and the sums of objects and bytes; that line goes to
  * the log when it is flushed. Any thread; never blocks on requests. at_s 0: now. */
 void audit_note(struct vault *v, const char *tenant, const struct audit_line *line);
@@ -42,6 +42,9 @@ int audit_flush(struct vault *v, const char *tenant, struct store_call *call);
  * errno. */
 int audit_tail(struct vault *v, const char *tenant, uint64_t *segment, char hash[DIGEST_HEX], struct store_call *call);
 /* For vault.c, as in vault_private.h. */
+/* Flushes what has waited long enough, for the vault's thread, which calls it once a minute: commits wait for other lines, or GATHER_S. BLOCKS. */
+#define GATHER_S 900
+void audit_tick(struct vault *v, struct store_call *call);
 int audit_start(struct vault *v);
 void audit_stop(struct vault *v); /* flushes */
 

@@ -178,7 +178,7 @@ static void *thread_run(void *arg)
 		struct store_call call = { .cancel = &v->ending };
 
 		if (now >= next_audit) {
-			audit_flush(v, NULL, &call);
+			audit_tick(v, &call);
 			next_audit = clock_mono_ms() + AUDIT_EVERY_MS;
 		}
 		if (now >= next_recover) {

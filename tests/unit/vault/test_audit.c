@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kit.h"
 
+#include "base/clock.h"
 #include "vault/audit.h"
 #include "vault/sweep_private.h"
 
@@ -269,6 +270,25 @@ static void no_permission_is_said_once(void **state)
 	assert_non_null(strstr(log, "acme committed c: 4, 20 bytes"));
 	free(log);
 	assert_int_equal(kit_all_calls(k), before);
+}
+
+/* A mount that writes for years does not make a segment a minute. */
+static void commits_wait_for_company(void **state)
+{
+	struct kit *k = *state;
+	struct store_call call = { 0 };
+
+	note(k, AUDIT_COMMITTED, "a", NULL);
+	audit_tick(k->v, &call);
+	assert_int_equal(kit_raw_count(k->bucket, FOLDER), 0);
+	note(k, AUDIT_RESTORED, "b", NULL);
+	audit_tick(k->v, &call);
+	assert_int_equal(kit_raw_count(k->bucket, FOLDER), 1);
+	audit_note(k->v, "acme", &(struct audit_line){ .event = AUDIT_COMMITTED, .backup = "c", .at_s = clock_wall_s() - GATHER_S });
+	audit_tick(k->v, &call);
+	assert_int_equal(kit_raw_count(k->bucket, FOLDER), 2);
+	audit_tick(k->v, &call);
+	assert_int_equal(kit_raw_count(k->bucket, FOLDER), 2);
 }
 
 static void read_only_keeps_nothing(void **state)
@@ -553,7 +573,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 		T(lines_are_chained_over_segments_and_writers), T(it_costs_little), T(commits_of_a_backup_are_one_line), T(removals_of_members_are_one_line), T(commits_by_path), T(the_end_of_a_vault_flushes),
 		T(many_lines_make_several_segments), T(a_lost_reply_makes_no_second_line), T(lines_wait_for_a_store_that_fails),
-		T(no_permission_is_said_once), T(read_only_keeps_nothing), T(a_missing_segment_is_found), T(a_missing_first_segment_is_found),
+		T(no_permission_is_said_once), T(read_only_keeps_nothing), T(commits_wait_for_company), T(a_missing_segment_is_found), T(a_missing_first_segment_is_found),
 		T(a_log_cut_short_is_found_by_what_was_seen), T(a_log_written_anew_is_found_by_what_was_seen), T(another_tenants_log_is_found),
 		T(a_flipped_byte_is_found), T(a_segment_moved_about_is_found), T(a_changed_line_is_found), T(something_else_among_them_is_found),
 		T(a_damaged_end_does_not_stop_the_log), cmocka_unit_test(lines_that_are_none_are_refused), T(writers_at_once_make_one_chain),
