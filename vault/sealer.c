@@ -213,14 +213,15 @@ static bool file_is_marked(struct sealing *s, const struct sealer_member *m, con
 		mark = mark_in(s, top);
 	if (!mark)
 		sealer_say(s, "%s: %s is not there", m->path, s->options->mark);
-	else if (later(&m->attrs.committed, &mark->attrs.committed))
+	else if (m->attrs.type != ENTRY_SYMLINK && later(&m->attrs.committed, &mark->attrs.committed))
 		sealer_say(s, "%s was written after %s", m->path, s->options->mark);
 	else
 		return true;
 	return false;
 }
 
-/* Every folder has its mark, no file was committed after it, and none is open. Folders themselves may change: tar and cp set their times at the end. */
+/* Every folder has its mark, no file was committed after it, and none is open. Folders and links may change: tar and cp set their owners and times at the
+ * end, and they are then stored anew. */
 static bool is_marked(struct sealing *s)
 {
 	const struct sealer_member *latest = last_mark(s);

@@ -115,7 +115,7 @@ def make_archives_and_folders(fx):
     fx.sh(f"""
         for i in {' '.join(map(str, SIX))}; do
             head -c ${{i}}000000 /dev/urandom >acme-2026110$i.tar.gz; chmod 640 acme-2026110$i.tar.gz; touch -d 2026-11-0$((i + 1)) acme-2026110$i.tar.gz
-            d=acme-2026112$i; mkdir -p $d/a/b $d/a-b $d/empty; for n in 1 2 3 4 5; do echo $i$n >$d/a/b/$n; echo x >$d/a-b/$n; done; : >$d/a/nothing; ln -s b/1 $d/a/link
+            d=acme-2026112$i; mkdir -p $d/a/b $d/a-b $d/empty; for n in 1 2 3 4 5; do echo $i$n >$d/a/b/$n; echo x >$d/a-b/$n; done; : >$d/a/nothing; ln -s b/1 $d/a/link; chown -h 5:6 $d/a/link
             chmod 600 $d/a/b/3; chown 5:6 $d/a/b/4; touch -d 2026-01-0$((i + 1)) $d/a/b/5; chmod 750 $d/a; echo '{{}}' >$d/metadata.json
         done""")
 
