@@ -46,6 +46,21 @@ def killed_between_tar_and_seal(fx):
 
 
 @scenario(stores=(DIR, S3))
+def what_comes_behind_tar_is_sealed(fx):
+    """Modes and checksums that are written while the archive is being sealed, or were open before, are of the backup that is sealed in the end."""
+    steps = {
+        "behind it": f"tar -czf {NAME}.tar.gz {NAME}; chmod 600 {NAME}.tar.gz; sha256sum {NAME}.tar.gz >{NAME}.tar.gz.sha256",
+        "beside it": f"tar -cz {NAME} | tee {NAME}.tar.gz | sha256sum >{NAME}.tar.gz.sha256",
+        "modes alone": f"tar -czf {NAME}.tar.gz {NAME}; chmod 600 {NAME}.tar.gz",
+    }
+    for how, step in steps.items():
+        fx.sh(f"rm -rf {NAME}*; {DUMP}; {step}; rm -rf {NAME}")
+        fx.remount()
+        expect_equal(fx.states(), {NAME: "sealed"}, f"states where it was written {how}")
+        fx.ctl("verify", "--full", "acme")
+
+
+@scenario(stores=(DIR, S3))
 def removed_and_brought_back(fx):
     """rm of a sealed archive hides it; undelete brings it back, byte for byte."""
     fx.sh(f"{DUMP}; {PACK}; sha256sum {NAME}.tar.gz >$W/sum; rm {NAME}.tar.gz; test ! -e {NAME}.tar.gz; ! ls | grep -q {NAME}")

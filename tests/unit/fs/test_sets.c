@@ -529,9 +529,10 @@ static void attributes_of_others_are_not_waited_for(void **state)
 	struct drive *d = *state;
 
 	drive_put(d, DRIVE_ROOT, "notes.txt", "x");
-	backup_dump(d, SET, true);
+	assert_int_equal(drive_mkdir(d, DRIVE_ROOT, SET), 0);
+	drive_put(d, drive_id(d, DRIVE_ROOT, SET), SET ".log", "x");
 	assert_int_equal(drive_setattr(d, drive_id(d, DRIVE_ROOT, "notes.txt"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
-	assert_int_equal(drive_setattr(d, drive_id(d, drive_id(d, DRIVE_ROOT, SET), "a"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
+	assert_int_equal(drive_setattr(d, drive_id(d, drive_id(d, DRIVE_ROOT, SET), SET ".log"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
 	assert_int_equal(settle_count(d->fs), 2);
 	drive_put(d, DRIVE_ROOT, ARCHIVE, "archive");
 	backup_is(d, SET, ARCHIVE "\n");
@@ -745,6 +746,24 @@ static void a_newer_seal_is_asked_for(void **state)
 	assert_string_equal(a.bytes, "CONTENT");
 }
 
+/* What this mount has reopened is read as it is now, and no older word of the store counts while it is in hand. */
+static void what_is_in_hand_is_not_asked_for(void **state)
+{
+	struct drive *d = *state;
+	uint64_t folder;
+
+	backup_dump(d, SET, true);
+	backup_rests(d, SET, QUIET);
+	folder = drive_id(d, DRIVE_ROOT, SET);
+	assert_int_equal(drive_put(d, folder, "late", "added"), 0);
+	assert_int_equal(open_error(d, folder, "late"), 0);
+	backup_looked(d, SET, 3600000);
+	kit_raw_remove(d->kit.bucket, REOPEN);
+	assert_int_equal(drive_unlink(d, folder, "late"), 0);
+	assert_false(drive_stands(d, TOMBSTONE));
+	assert_int_equal(backup_set(d, SET)->state, SET_REOPENED);
+}
+
 static void scratch_is_compared_with_nothing(void **state)
 {
 	struct drive *d = *state;
@@ -809,6 +828,7 @@ int main(void)
 		TEST(another_object_in_its_place_is_not_read),
 		TEST(an_older_version_is_not_read),
 		TEST(a_newer_seal_is_asked_for),
+		TEST(what_is_in_hand_is_not_asked_for),
 		TEST(scratch_is_compared_with_nothing),
 		TEST(a_seal_that_cannot_be_asked_for_stops_no_reader),
 	};
