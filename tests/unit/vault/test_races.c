@@ -187,6 +187,65 @@ static void not_without_the_lease(void **state)
 	lease_release(lease);
 }
 
+static void lose_the_lease(void *arg)
+{
+	struct kit *k = arg;
+
+	kit_raw_flip(k->bucket, RECORDS "control/lease", 600);
+	clock_sleep_ms(1100);
+}
+
+/* Of many objects a batch goes; then the lease is lost, and no further one does. */
+static void no_batch_without_the_lease(struct kit *k, enum store_op op)
+{
+	AUTO(tombstone_free) struct tombstone t = { 0 };
+	struct lease *lease;
+	char key[128];
+	unsigned left = 0;
+
+	sealed_make(k, STEM);
+	for (int i = 0; i < 30; i++) {
+		snprintf(key, sizeof(key), LIVE STEM "/%02d", i);
+		kit_raw_put(k->bucket, key, "content", 7);
+	}
+	assert_int_equal(tombstone_put(k->v, "acme", STEM, "test", 0, 0, NULL), 0);
+	assert_int_equal(tombstone_read(k->v, "acme", STEM, &t, NULL), 0);
+	assert_int_equal(lease_take(k->v, "acme", 3, &lease, NULL, NULL), 0);
+	kit_callback(k, op, LIVE STEM, lose_the_lease, k);
+	assert_int_equal(finish_with(k, &t, lease), ESTALE);
+	lease_release(lease);
+	for (int i = 0; i < 30; i++) {
+		snprintf(key, sizeof(key), LIVE STEM "/%02d", i);
+		left += kit_raw_head(k->bucket, key, NULL) == 0;
+	}
+	assert_in_range(left, 15, 29);
+}
+
+static void no_further_batch_goes(void **state)
+{
+	no_batch_without_the_lease(*state, STORE_REMOVE);
+}
+
+static void no_further_batch_of_versions_goes(void **state)
+{
+	struct kit *k = *state;
+
+	mem_store_keep_versions(kit_bucket_raw(k->bucket));
+	no_batch_without_the_lease(k, STORE_REMOVE_VERSIONS);
+}
+
+/* Of a name that begins alike, in a bucket that keeps versions. */
+static void versions_of_another_stay(void **state)
+{
+	struct kit *k = *state;
+
+	mem_store_keep_versions(kit_bucket_raw(k->bucket));
+	kit_raw_put(k->bucket, LIVE STEM "9/x", "another", 7);
+	bury(k, 0);
+	assert_int_equal(finish(k), 0);
+	assert_int_equal(kit_raw_head(k->bucket, LIVE STEM "9/x", NULL), 0);
+}
+
 static void each_holder_has_its_number(void **state)
 {
 	struct kit *k = *state;
@@ -395,6 +454,9 @@ int main(void)
 		T(not_of_what_changed_since),
 		T(not_of_another_deletion),
 		T(not_without_the_lease),
+		T(no_further_batch_goes),
+		T(no_further_batch_of_versions_goes),
+		T(versions_of_another_stay),
 		T(each_holder_has_its_number),
 		T(the_word_keeps_what_the_seal_said),
 		T(a_hold_gets_all_of_it_back_with_its_seal),
