@@ -141,15 +141,16 @@ def killed(fx, versions):
     rng.seed(seed)
     while len(cut) < 30:
         with open(fx.work / "apply.log", "ab") as log:
-            run = subprocess.Popen(fx.ctl_command(*APPLY), env=fx.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        # Not all of them soon, so that the last kills still meet work; some so late that a long deletion is under way.
+            share = f"--max-percent={rng.choice((3, 8, 20))}"  # so that the last kills still meet work
+            run = subprocess.Popen(fx.ctl_command(*APPLY, share), env=fx.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         moment = rng.uniform(0, 1.5)
         try:
             run.wait(moment)
         except subprocess.TimeoutExpired:
             run.kill()
             run.wait()
-        cut.append(round(moment, 2) if run.returncode == -9 else run.returncode)
+        left = len(set(fx.states()) & go)
+        cut.append(f"{moment:.2f} s, {left} left" if run.returncode == -9 else f"ended with {run.returncode}, {left} left")
         time.sleep(LEASE + 1 if run.returncode == -9 else 1)
     end = time.monotonic() + 300
     while set(fx.states()) & go:
