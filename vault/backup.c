@@ -94,6 +94,8 @@ static int decide_deleted(struct scan *s, struct row *r)
 	r->b.deleted_until_s = rc ? TOMBSTONE_FAR : t.until_s;
 	r->b.sealed_s = r->seal_modified_s;
 	set_time(&r->b);
+	if (!rc && s->options && s->options->tombstone)
+		s->options->tombstone(s->options->arg, &t);
 	return 0;
 }
 
@@ -184,7 +186,8 @@ int catalog_read(struct vault *v, const char *tenant, const struct catalog_optio
 {
 	static const struct catalog_options none;
 	const struct catalog_options *o = options ? options : &none;
-	AUTO(scan_free) struct scan s = { .v = v, .tenant = tenant, .only = o->only, .settle_s = o->settle_s ? o->settle_s : SETTLE_DEFAULT_S, .call = call };
+	AUTO(scan_free) struct scan s = { .v = v, .tenant = tenant, .only = o->only, .settle_s = o->settle_s ? o->settle_s : SETTLE_DEFAULT_S, .call = call,
+				       .options = o };
 	int rc;
 
 	*out = (struct catalog){ 0 };

@@ -54,11 +54,15 @@ struct catalog_memory {
 	size_t count;
 };
 
+struct tombstone;
+
 struct catalog_options {
 	const struct catalog_memory *memory; /* NULL: none */
 	uint32_t settle_s;        /* a live writer's commits are younger: settling; 0: 900 */
 	unsigned threads;         /* for the reads of what is not in memory; 0: 8 */
 	const char *only;         /* this stem alone, or NULL */
+	void (*tombstone)(void *arg, struct tombstone *t); /* each that was read, by whichever thread did: what is taken out of it is the taker's; NULL: nobody wants them */
+	void *arg;
 };
 
 /* Lists the tenant whole, its seals, tombstones, holds and writers, and decides. Requests: one a 1000 objects, five for the records, and for each backup that is

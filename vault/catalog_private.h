@@ -52,6 +52,7 @@ struct scan {
 	const char *tenant, *only; /* borrowed; only: NULL, or the one stem */
 	uint32_t settle_s;
 	struct store_call *call;   /* the caller's, or NULL */
+	const struct catalog_options *options; /* NULL: none */
 	struct row *rows;
 	bool exists;               /* something of that tenant stands */
 	uint64_t objects;

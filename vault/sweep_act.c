@@ -12,7 +12,7 @@
 #define MOVE_SILENT_S 900 /* a move to the trash that nobody goes on with */
 
 #define BATCH_MOST 256u
-#define BATCH_OBJECTS 20000u
+#define BATCH_OBJECTS 60000u
 
 struct batch { /* tombstones in place whose time has come */
 	struct tombstone list[BATCH_MOST];
@@ -212,7 +212,7 @@ static int look_at(struct sweep *s, const struct record_name *name, struct batch
 		s->report->waiting++;
 		return 0;
 	}
-	rc = tombstone_read(s->v, s->tenant, name->name, &t, &s->call);
+	rc = sweep_take_due(s, name->name, &t) ? 0 : tombstone_read(s->v, s->tenant, name->name, &t, &s->call);
 	if (rc == ENOENT)
 		return 0;
 	if (rc == EBADMSG || rc == EPROTONOSUPPORT || rc == ENOKEY) {

@@ -50,6 +50,9 @@ struct sweep {
 	struct policy policy;       /* asked for */
 	const struct backup **by_stem; /* the catalog's, sorted */
 	size_t allowed;             /* backups that may be put under a tombstone in this run */
+	pthread_mutex_t lock;       /* of the next two, while the catalog is read */
+	struct tombstone *due;      /* tombstones in place whose time has about come, as the catalog's threads have read them; then sorted by stem */
+	size_t due_count;
 };
 
 /* sweep_run.c: sweep_tenant with a catalog of the caller's making. */
@@ -58,6 +61,8 @@ int sweep_run(struct vault *v, const char *tenant, const struct sweep_config *co
 int sweep_doubts(struct sweep *s, enum sweep_doubt doubt, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Asked before each step: 0; ECANCELED; ESTALE: the lease is lost; or why it could not be renewed. */
 int sweep_go_on(struct sweep *s);
+/* The tombstone of that backup as the catalog has read it; false: read it. *out is the caller's. */
+bool sweep_take_due(struct sweep *s, const char *stem, struct tombstone *out);
 const struct backup *sweep_find(const struct sweep *s, const char *stem);
 
 /* ---- sweep_doubt.c: each sets report->doubt where it finds some. 0, or what stopped the looking. */

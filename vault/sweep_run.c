@@ -106,6 +106,46 @@ static int read_policy(struct sweep *s)
 	return rc == ENOENT ? 0 : rc;
 }
 
+/* ---- tombstones that the catalog reads anyway: those that will be acted on need not be read again. What is done with them is conditional on their ETag. */
+
+#define SOON_S 300 /* our clock and the server's may differ so much */
+
+static int due_by_stem(const void *a, const void *b)
+{
+	return strcmp(((const struct tombstone *)a)->stem, ((const struct tombstone *)b)->stem);
+}
+
+static void keep_due(void *arg, struct tombstone *t)
+{
+	struct sweep *s = arg;
+	struct tombstone *grown;
+
+	if (!s->lease || t->phase != TOMB_GRACE || t->trashed || t->until_s > clock_wall_s() + SOON_S)
+		return;
+	pthread_mutex_lock(&s->lock);
+	grown = reallocarray(s->due, s->due_count + 1, sizeof(*grown));
+	if (grown) {
+		s->due = grown;
+		grown[s->due_count++] = *t;
+		*t = (struct tombstone){ 0 };
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool sweep_take_due(struct sweep *s, const char *stem, struct tombstone *out)
+{
+	struct tombstone key, *found;
+
+	copy_text(key.stem, sizeof(key.stem), stem);
+	found = s->due_count ? bsearch(&key, s->due, s->due_count, sizeof(key), due_by_stem) : NULL;
+	if (!found || !found->record.etag[0])
+		return false;
+	*out = *found;
+	found->why = found->seal = NULL;
+	found->record.etag[0] = '\0'; /* taken */
+	return true;
+}
+
 static int look(struct sweep *s)
 {
 	int rc = judge_record(s, sweep_state_read(s->v, s->tenant, &s->state, &s->call), "retention");
@@ -119,11 +159,13 @@ static int look(struct sweep *s)
 	if (rc || s->report->doubt != DOUBT_NONE)
 		return rc;
 
-	struct catalog_options options = { .memory = &s->state.memory };
+	struct catalog_options options = { .memory = &s->state.memory, .tombstone = keep_due, .arg = s };
 	struct store_call call = acting_call(s->v, &s->call, 0);
 
 	rc = s->read_catalog(s->arg, s->v, s->tenant, &options, &s->report->catalog, &call);
 	acting_tell(&s->call, &call);
+	if (s->due_count)
+		qsort(s->due, s->due_count, sizeof(*s->due), due_by_stem);
 	return rc ? rc : sort_by_stem(s);
 }
 
@@ -284,13 +326,16 @@ static int with_lease(struct sweep *s)
 int sweep_run(struct vault *v, const char *tenant, const struct sweep_config *config, struct sweep_report *out, sweep_catalog *read_catalog, void *arg)
 {
 	struct sweep s = { .v = v, .tenant = tenant, .config = config, .report = out, .read_catalog = read_catalog, .arg = arg,
-			   .call = { .cancel = config->stop } };
+			   .call = { .cancel = config->stop }, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int rc;
 
 	*out = (struct sweep_report){ 0 };
 	if (config->policy.min_keep == 0)
 		return EINVAL;
 	rc = with_lease(&s);
+	while (s.due_count)
+		tombstone_free(&s.due[--s.due_count]);
+	free(s.due);
 	free(s.by_stem);
 	sweep_state_free(&s.state);
 	holds_free(&s.holds);
