@@ -496,6 +496,28 @@ static void what_its_seal_lists_needs_no_listing_of_its_own(void **state)
 	assert_int_equal(look(k, STEM).state, BACKUP_DAMAGED);
 }
 
+static void take(void *arg, struct tombstone *t)
+{
+	*(struct tombstone *)arg = *t;
+	*t = (struct tombstone){ 0 };
+}
+
+static void tombstones_are_given_to_who_wants_them(void **state)
+{
+	struct kit *k = *state;
+	AUTO(tombstone_free) struct tombstone t = { 0 };
+	struct catalog_options options = { .tombstone = take, .arg = &t };
+
+	sealed_make(k, STEM);
+	sealed_make(k, OTHER);
+	assert_int_equal(tombstone_put(k->v, "acme", STEM, "why", 3600, 0, NULL), 0);
+	assert_int_equal(look_with(k, &options, STEM).state, BACKUP_DELETED);
+	assert_string_equal(t.stem, STEM);
+	assert_string_equal(t.why, "why");
+	assert_int_equal(t.objects, 5);
+	assert_true(t.record.etag[0]);
+}
+
 static void what_has_changed_is_looked_at(void **state)
 {
 	struct kit *k = *state;
@@ -675,7 +697,7 @@ int main(void)
 		T(a_seal_that_is_replaced_meanwhile_is_read_again), T(scratch), T(a_name_is_no_line), T(deleted), T(unsealed),
 		T(partial_by_its_members), T(partial_by_a_failed_path), T(a_seal_goes_before_records), T(an_upload_says_open_or_partial), T(a_live_writer_lets_it_settle),
 		T(an_unreadable_record_lets_it_settle), T(times_ahead), T(held), T(an_error_leaves_nothing), T(an_unreadable_member_is_no_damage), T(it_stops),
-		T(what_is_remembered_needs_no_request), T(what_its_seal_lists_needs_no_listing_of_its_own), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants), T(the_sealer_and_the_catalog_agree),
+		T(what_is_remembered_needs_no_request), T(what_its_seal_lists_needs_no_listing_of_its_own), T(tombstones_are_given_to_who_wants_them), T(what_has_changed_is_looked_at), T(records_go_before_memory), T(newest_first_and_all_of_them), T(tenants), T(the_sealer_and_the_catalog_agree),
 		T(retention_stands_on_it),
 	};
 
