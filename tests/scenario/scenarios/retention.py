@@ -17,6 +17,16 @@ def name(day):
     return f"acme-backup-202611{day:02}"
 
 
+def run_of(fx, *words):
+    """The document of a run."""
+    text = fx.ctl("retention", "apply", "acme", "--json", *AT_ONCE, *words)
+    return json.loads(text[text.rindex('{"dry_run"'):])
+
+
+def told_of(run):
+    return {key: run["tenants"][0][key] for key in ("keep", "delete", "hold", "tombstoned", "deleted", "due")}
+
+
 @scenario(stores=(DIR, S3))
 def a_policy_deletes_what_it_says(fx):
     """Eight sealed backups, keep-last 3: plan, tombstones, undelete of one, a hold on another, and deletion of the rest; verify and audit find nothing wrong."""
@@ -30,12 +40,18 @@ def a_policy_deletes_what_it_says(fx):
     expect_equal(told["loose"], "keep", "what is not sealed")
 
     fx.ctl("hold", "add", f"acme/{name(1)}", "--why", "a dispute")
-    fx.ctl("retention", "apply", "acme", *AT_ONCE)
+    fx.ctl("retention", "apply", "acme", *AT_ONCE[:-1], code=2)  # nobody is there to be asked
+    dry = run_of(fx, "--dry-run")
+    expect_equal((dry["dry_run"], told_of(dry)), (True, {"keep": 4, "delete": 4, "hold": 1, "tombstoned": 0, "deleted": 0, "due": 0}), "the dry run")
+    expect_equal(set(fx.states().values()), {"sealed", "unsealed"}, "states after a dry run")
+    text = fx.ctl("retention", "apply", "acme", *AT_ONCE)
+    expect("4 deleted, to be undone within the grace; 0 gone for good" in text and "4 kept, 1 on hold" in text, f"the run says: {text}")
     expect_equal({day: fx.states()[name(day)] for day in DAYS}, {day: "sealed" if day > 5 or day == 1 else "deleted" for day in DAYS}, "states in the grace")
     fx.ctl("undelete", f"acme/{name(2)}")
     fx.ctl("hold", "add", f"acme/{name(2)}", "--why", "needed")
     time.sleep(2)
-    fx.ctl("retention", "apply", "acme", *AT_ONCE)
+    expect_equal(told_of(run_of(fx, "--dry-run")), {"keep": 4, "delete": 0, "hold": 2, "tombstoned": 0, "deleted": 0, "due": 3}, "what a dry run tells in the grace")
+    expect_equal(told_of(run_of(fx)), {"keep": 4, "delete": 0, "hold": 2, "tombstoned": 0, "deleted": 3, "due": 3}, "the second run")
     expect_equal(sorted(fx.states()), sorted(["loose"] + [name(day) for day in DAYS if day > 5 or day < 3]), "what is left")
     fx.ctl("verify", "--full", "acme")
     fx.ctl("audit", "verify", "acme")
