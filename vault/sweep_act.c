@@ -247,6 +247,11 @@ static int delete_trash(struct sweep *s)
 	AUTO(trash_list_free) struct trash_list trash = { 0 };
 	int rc = trash_list(s->v, s->tenant, &trash, &s->call);
 
+	/* Whether it is the rest of a copy or the only one cannot be told: it is left for somebody to look at. */
+	if (!rc && trash.unnamed)
+		log_path(LOG_WARN, "retention", s->tenant, "%zu in the trash without a record, as %s: a copy that was not ended, or its record is gone. Nothing is done with it: if no backup is missing, "
+			 "remove it from the bucket by hand", trash.unnamed, trash.unnamed_id);
+	s->report->strays += rc ? 0 : trash.unnamed;
 	for (size_t i = 0; i < trash.count && !rc; i++) {
 		rc = sweep_go_on(s);
 		if (!rc)

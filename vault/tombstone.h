@@ -72,6 +72,8 @@ int tombstone_lapse(struct vault *v, const char *tenant, struct tombstone *t, in
 struct trash_list {
 	struct tombstone *items;
 	size_t count;
+	size_t unnamed;           /* in the trash without a record: copies that were not ended, or whose record is gone */
+	char unnamed_id[33];      /* of one of them */
 };
 int trash_list(struct vault *v, const char *tenant, struct trash_list *out, struct store_call *call);
 void trash_list_free(struct trash_list *t);

@@ -271,6 +271,10 @@ static int take_item(struct vault *v, const char *tenant, const char *id, struct
 	memcpy(name, id, ACTING_HEX - 1);
 	name[ACTING_HEX - 1] = '\0';
 	rc = trash_read(v, tenant, name, &t, user);
+	if (rc == ENOENT) {
+		out->unnamed++;
+		memcpy(out->unnamed_id, name, sizeof(name));
+	}
 	if (rc == ENOENT || rc == EBADMSG || rc == EPROTONOSUPPORT || rc == EINVAL)
 		return 0;
 	if (rc)

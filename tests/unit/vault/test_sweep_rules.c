@@ -404,6 +404,19 @@ static void deletions_that_fail_in_their_own_way(void **state)
 	assert_int_equal(run(&w, &c).deleted, 1);
 }
 
+/* The rest of a copy that was not ended, or the only one of a backup whose record is gone: nobody can tell. */
+static void trash_without_a_record_is_left(void **state)
+{
+	static const char key[] = RECORDS "trash/00112233445566778899aabbccddeeff/data/f";
+	struct world w = { .k = *state };
+	struct sweep_config c = keep(100);
+
+	make(&w, 1);
+	kit_raw_put(w.k->bucket, key, "x", 1);
+	assert_int_equal(run(&w, &c).strays, 1);
+	assert_true(stands(w.k, key));
+}
+
 static void what_was_written_to_since_is_left(void **state)
 {
 	struct world w = { .k = *state };
@@ -615,6 +628,7 @@ int main(void)
 		T(a_held_one_is_not_touched),
 		T(a_grace_that_is_not_over_waits),
 		T(deletions_that_fail_in_their_own_way),
+		T(trash_without_a_record_is_left),
 		T(what_was_written_to_since_is_left),
 		T(a_damaged_tombstone_is_left),
 		T(an_unfinished_undelete_lapses),
