@@ -142,11 +142,14 @@ def killed(fx, versions):
     seed = int(os.environ.get("PISHOPFS_TEST_SEED", rng.randrange(1 << 30)))
     print(f"PISHOPFS_TEST_SEED={seed}")
     rng.seed(seed)
+    begun = time.monotonic()
+    fx.ctl(*APPLY, "--max-percent=3")
+    whole = time.monotonic() - begun  # of a run, on this machine today
     while len([one for one in cut if "ended" not in one]) < 30 and set(fx.states()) & go:
         with open(fx.work / "apply.log", "ab") as log:
             share = f"--max-percent={rng.choice((3, 8))}"  # so that the last kills still meet work
             run = subprocess.Popen(fx.ctl_command(*APPLY, share), env=fx.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        moment = rng.uniform(0.3, 3)
+        moment = rng.uniform(0.2, 1.3) * whole
         try:
             run.wait(moment)
         except subprocess.TimeoutExpired:
