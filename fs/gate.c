@@ -22,6 +22,12 @@ struct step {
 	enum gate_kind kind;
 };
 
+/* It is done to c->node, and not to a name in it. */
+static bool is_of_node(enum gate_kind kind)
+{
+	return kind == GATE_WRITE || kind == GATE_APPEND || kind == GATE_REPLACE || kind == GATE_ATTRS;
+}
+
 /* The lock is held. The steps of a call; how many. */
 static unsigned steps_of(const struct call *c, struct step steps[2])
 {
@@ -30,7 +36,7 @@ static unsigned steps_of(const struct call *c, struct step steps[2])
 	unsigned n = 0;
 
 	steps[0].kind = c->gate;
-	if (c->gate == GATE_WRITE || c->gate == GATE_REPLACE || c->gate == GATE_ATTRS)
+	if (is_of_node(c->gate))
 		return node_path(t, c->node, steps[0].path) == 0;
 	n += node_child_path(t, c->node, c->name, steps[0].path) == 0;
 	if (c->gate != GATE_MOVE || !n)
@@ -44,7 +50,7 @@ static unsigned steps_of(const struct call *c, struct step steps[2])
 /* The lock is held: is the path a folder that is a direct child of its tenant, or below one? */
 static bool is_inside(const struct call *c, const char *top)
 {
-	const struct node *node = c->gate == GATE_WRITE || c->gate == GATE_REPLACE || c->gate == GATE_ATTRS ? c->node : NULL;
+	const struct node *node = is_of_node(c->gate) ? c->node : NULL;
 	struct dir_entry *e = NULL;
 
 	if (strchr(top, '/') || c->gated == names_mkdir)
@@ -68,6 +74,9 @@ static enum gate_verdict judge(struct call *c, const struct step *step, struct s
 		.state = s->state,
 		.kind = step->kind,
 		.member = set_lists(s, top),
+		.listed = s->seal ? seal_find(s->seal, top) != NULL : set_lists(s, top),
+		.kept = s->kept,
+		.archive_stays = set_archive_stays(s, top),
 		.inside = is_inside(c, top),
 		.archive_waits = set_archive_waits(s),
 		.on_remove = c->fs->config.on_remove,
@@ -85,8 +94,8 @@ static int64_t grace_s(const struct fs *f)
 
 static const char *why(const struct step *step)
 {
-	static const char *const texts[] = { "a file was added", "a file was written", "a file was overwritten", "removed through the mount", "a file was renamed",
-					     "attributes were changed" };
+	static const char *const texts[] = { "a file was added",	 "a file was written",  "a file was appended to", "a file was overwritten", "removed through the mount",
+					     "a file was renamed", "attributes were changed" };
 
 	return texts[step->kind];
 }
@@ -169,6 +178,7 @@ static int act(struct call *c, struct set *s, const struct step *step, enum gate
 		return rc;
 	fs_lock(f);
 	set_becomes(f, s, verdict == GATE_TOMBSTONE ? SET_DELETED : verdict == GATE_TRASH ? SET_PLAIN : SET_REOPENED);
+	s->kept |= verdict == GATE_KEEP_COPY;
 	if (verdict == GATE_TRASH)
 		look_again(f, s->tenant);
 	fs_unlock(f);
@@ -213,7 +223,7 @@ static void stopped(struct call *c, int rc)
 static bool tries_again(const struct call *c, int rc, int64_t since)
 {
 	const struct vault_config *v = vault_settings(c->fs->vault);
-	bool content = c->gate == GATE_MAKE || c->gate == GATE_WRITE || c->gate == GATE_REPLACE;
+	bool content = c->gate == GATE_MAKE || c->gate == GATE_WRITE || c->gate == GATE_APPEND || c->gate == GATE_REPLACE;
 
 	if (!content || !vault_may_pass(rc) || atomic_load(&c->cancelled) || clock_mono_ms() - since + v->meta_timeout_ms > v->data_timeout_ms)
 		return false;
@@ -277,7 +287,7 @@ static void gate(struct call *c, enum gate_kind kind, void (*next)(struct call *
 {
 	struct fs *f = c->fs;
 	struct step steps[2];
-	bool at_once = true, makes = kind == GATE_MAKE || kind == GATE_WRITE;
+	bool at_once = true, makes = kind == GATE_MAKE || kind == GATE_WRITE || kind == GATE_APPEND;
 	unsigned n;
 
 	c->gate = kind;
@@ -368,7 +378,7 @@ void gate_open(struct call *c, void (*next)(struct call *c))
 		gate_read(c, next);
 		return;
 	}
-	gate(c, c->flags & O_TRUNC ? GATE_REPLACE : GATE_WRITE, next);
+	gate(c, c->flags & O_TRUNC ? GATE_REPLACE : c->flags & O_APPEND ? GATE_APPEND : GATE_WRITE, next);
 }
 
 void gate_attrs(struct call *c, void (*next)(struct call *c))

@@ -16,7 +16,8 @@ enum set_state {
 
 enum gate_kind {
 	GATE_MAKE,    /* a new name */
-	GATE_WRITE,   /* opened for writing, or cut */
+	GATE_WRITE,   /* opened for writing, or cut: old bytes may go */
+	GATE_APPEND,  /* opened for writing at its end alone */
 	GATE_REPLACE, /* truncated to nothing, or another is renamed over it */
 	GATE_REMOVE,
 	GATE_MOVE,    /* renamed away */
@@ -27,6 +28,9 @@ struct gate_input {
 	enum set_state state;
 	enum gate_kind kind;
 	bool member;          /* the seal lists the direct child of the tenant that this is, or is below */
+	bool listed;          /* the seal lists it itself, as far as is known */
+	bool kept;            /* since it was sealed last, a copy of it went to the trash */
+	bool archive_stays;   /* the seal lists an archive that is another direct child */
 	bool inside;          /* it is a folder that is a direct child, or below one */
 	bool archive_waits;   /* an archive of the set is being written, or is on its way to its seal */
 	enum on_remove on_remove;

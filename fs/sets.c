@@ -121,6 +121,17 @@ bool set_lists(const struct set *s, const char *top)
 	return s->more_tops;
 }
 
+bool set_archive_stays(const struct set *s, const char *top)
+{
+	char name[STEM_CAP];
+
+	first_name(top, name);
+	for (unsigned i = 0; i < s->top_count; i++)
+		if (stem_is_archive(s->tops[i]) && strcmp(s->tops[i], name) != 0)
+			return true;
+	return false;
+}
+
 bool set_archive_waits(const struct set *s)
 {
 	return s->archives || s->sealing || s->due;

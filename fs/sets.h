@@ -26,6 +26,7 @@ struct set {
 	size_t seal_bytes;        /* counted for it */
 	bool seal_large;          /* more entries than are kept */
 	char seal_etag[STORE_ETAG_MAX]; /* of the seal's record; "" not known */
+	bool kept;                /* since it was sealed, this mount has put a copy of it into the trash */
 	bool by_file;             /* its seal was made when an archive, or its only file, was closed: no mark is asked for */
 	unsigned pins;            /* who uses it without the lock; so do sealing and writers */
 	bool asking;              /* somebody asks the store what it is */
@@ -58,6 +59,8 @@ bool sets_new(struct fs *f, struct set *s);
 struct dir *sets_names(struct fs *f, const char *tenant);
 /* Whether the seal lists that direct child. */
 bool set_lists(const struct set *s, const char *top);
+/* Whether it lists an archive other than that direct child, or what is below. */
+bool set_archive_stays(const struct set *s, const char *top);
 /* Whether an archive of it is being written or waits for its seal. */
 bool set_archive_waits(const struct set *s);
 

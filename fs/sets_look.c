@@ -118,6 +118,7 @@ static int look(struct fs *f, struct set *s, bool shelf, struct store_call *call
 
 	if (!rc && !set_in_hand(s)) {
 		s->own = false;
+		s->kept &= out.state == SET_REOPENED;
 		s->state = out.state;
 		s->looked_ms = out.since_ms;
 		if (!have)

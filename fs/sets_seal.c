@@ -79,6 +79,7 @@ static void sealed(struct fs *f, struct set *s, enum sealer_answer answer, struc
 	if (!made->count) /* SEALER_OPEN may have sealed the rest */
 		return;
 	s->state = open ? SET_REOPENED : SET_SEALED;
+	s->kept = false;
 	s->own = true;
 	s->looked_ms = clock_mono_ms();
 	set_take_seal(f, s, made, "");

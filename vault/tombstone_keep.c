@@ -49,7 +49,7 @@ static void give_up(const struct place *to, struct store_call *user)
 {
 	struct store_call call = acting_call(to->v, user, 0);
 	struct guard g = { .user = &call };
-	bool versioned;
+	bool versioned = false;
 
 	call.cancel = NULL; /* it is the more to be tidied */
 	place_erase(to, &g, &versioned);

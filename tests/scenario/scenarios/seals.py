@@ -234,3 +234,38 @@ def states_are_told_alike(fx):
         fx.minio.thaw()
         expect(time.monotonic() - began < 20, "status.json waits for a store that is silent")
         expect(status["backups_error"] and rows[NAME]["state"] == "sealed", f"what was known before: {status}")
+
+
+@scenario(stores=(DIR, S3))
+def a_harmless_change_protects_all_the_same(fx):
+    """A sealed folder is touched, and a file added; then it is changed by sed -i, by rsync, by rm -rf: what was sealed can be brought back each time. --on-remove=refuse refuses."""
+    for number, destroy in enumerate(("sed -i s/sealed/broken/ $d/f", "echo other >$W/f; rsync -a --inplace $W/f $d/f", "chmod -R u+w $d; rm -rf $d", "mv $d/f $d/g; rm $d/g", "cp -f $W/f $d/f")):
+        folder = f"n{number}-20261101"
+        fx.sh(f"d={folder}; mkdir $d; echo sealed >$d/f; echo {{}} >$d/metadata.json; echo x >$W/f")
+        fx.remount()
+        expect_equal(fx.states()[folder], "sealed", "before")
+        fx.sh(f"d={folder}; touch $d/f; echo new >$d/new; {destroy}; ! grep -q sealed $d/f")
+        trash = fx.ctl("undelete", "--list")
+        expect(folder in trash, f"nothing of {folder} is in the trash after: {destroy}")
+        fx.ctl("undelete", f"acme/{folder}", "--as", f"back{number}-20261101")
+        fx.remount()
+        expect_equal(fx.sh(f"cat back{number}-20261101/f"), "sealed\n", f"what came back after: {destroy}")
+    fx.remount("--on-remove=refuse")
+    folder = "back0-20261101"
+    fx.sh(f"touch {folder}/f; fails 'not permitted' sed -i s/sealed/broken/ {folder}/f; fails 'not permitted' rm -rf {folder}; grep -q sealed {folder}/f; echo more >>{folder}/f")
+
+
+@scenario(stores=(DIR, S3))
+def a_file_beside_the_archive_is_removed(fx):
+    """A checksum, and the sealed folder that an archive was made of, are removed: the archive stays where it is, and sealed."""
+    fx.sh(f"{DUMP}")
+    fx.remount()
+    expect_equal(fx.states(), {NAME: "sealed"}, "the folder")
+    fx.sh(f"tar -czf {NAME}.tar.gz {NAME}; sha256sum {NAME}.tar.gz >{NAME}.tar.gz.sha256")
+    wait_for("both are sealed", lambda: fx.states() == {NAME: "sealed"})
+    fx.sh(f"rm -rf {NAME}; test -s {NAME}.tar.gz; rm {NAME}.tar.gz.sha256; ls | grep -q {NAME}.tar.gz")
+    fx.remount()
+    expect_equal(fx.states(), {NAME: "sealed"}, "after the removal of what stood beside it")
+    expect_equal(fx.sh("ls"), f"{NAME}.tar.gz\n", "what is left")
+    expect(NAME in fx.ctl("undelete", "--list"), "what was removed is not in the trash")
+    fx.ctl("verify", "--full", "acme")

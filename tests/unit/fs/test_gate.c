@@ -40,6 +40,14 @@ static void as_it_was(struct drive *d)
 	backup_is(d, SET, SET "\n" SET "/a\n" SET "/metadata.json\n");
 }
 
+static size_t kept_copies(struct drive *d)
+{
+	AUTO(trash_list_free) struct trash_list trash = { 0 };
+
+	assert_int_equal(trash_list(d->kit.v, "t", &trash, NULL), 0);
+	return trash.count;
+}
+
 /* ---- scratch */
 
 static void *release_later(void *arg)
@@ -149,7 +157,7 @@ static void then_it_is_busy(void **state)
 	assert_int_equal(remove_all(d, folder), 0); /* no archive is left to wait for */
 }
 
-/* A folder that its seal lists is no scratch, whatever archive is made beside it. */
+/* A folder that its seal lists is no scratch, whatever archive is made beside it; and that archive does not vanish with it. */
 static void a_sealed_folder_is_no_scratch(void **state)
 {
 	struct drive *d = *state;
@@ -157,9 +165,13 @@ static void a_sealed_folder_is_no_scratch(void **state)
 
 	assert_int_equal(drive_put(d, DRIVE_ROOT, ARCHIVE, "archive"), 0);
 	backup_is(d, SET, SET "\n" ARCHIVE "\n" SET "/a\n" SET "/metadata.json\n");
-	assert_int_equal(drive_unlink(d, folder, "a"), 0);
-	assert_true(drive_stands(d, TOMBSTONE));
-	assert_true(drive_stands(d, KEY(SET "/a")));
+	assert_int_equal(remove_all(d, folder), 0);
+	assert_false(drive_stands(d, TOMBSTONE));
+	assert_int_equal(kept_copies(d), 1);
+	assert_int_equal(tree_send_removals(d->kit.v, ""), 0);
+	assert_int_equal(sets_seal_all(d->fs, clock_mono_ms() + 5000), 0);
+	backup_is(d, SET, SET "\n" ARCHIVE "\n" SET "/metadata.json\n");
+	assert_int_equal(backup_state(d, SET), BACKUP_SEALED);
 }
 
 /* ---- removal */
@@ -248,14 +260,92 @@ static void reopened_before_the_first_byte(void **state)
 	uint64_t folder = found(d);
 	struct answer a;
 
-	drive_open(d, drive_id(d, folder, "a"), O_WRONLY, getpid(), &a);
+	drive_open(d, drive_id(d, folder, "a"), O_WRONLY | O_APPEND, getpid(), &a);
 	assert_true(drive_stands(d, REOPEN));
 	assert_int_equal(backup_state(d, SET), BACKUP_SEALED); /* it is what its seal says, until then */
-	drive_write(d, a.handle, 0, "C", 1);
+	drive_write(d, a.handle, 7, "C", 1);
 	drive_flush(d, a.handle, getpid());
 	drive_release(d, a.handle);
 	assert_int_equal(backup_state(d, SET), BACKUP_OPEN);
 	assert_int_equal(kit_raw_count(d->kit.bucket, TRASH), 0);
+}
+
+/* Whatever was changed before: what takes away of what was sealed keeps all of it, once, and it can be brought back. */
+static void kept_by(struct drive *d, int (*act)(struct drive *d, uint64_t folder))
+{
+	AUTO(trash_list_free) struct trash_list trash = { 0 };
+	uint64_t folder = found(d);
+	struct answer text;
+
+	assert_int_equal(drive_setattr(d, drive_id(d, folder, "a"), NULL, SET_MODE, &(struct stat){ .st_mode = 0600 }), 0);
+	assert_int_equal(drive_put(d, folder, "new", "new"), 0);
+	assert_int_equal(drive_put(d, folder, "newer", "newer"), 0);
+	assert_int_equal(drive_unlink(d, folder, "newer"), 0); /* was never sealed */
+	assert_int_equal(kept_copies(d), 0);
+	assert_int_equal(act(d, folder), 0);
+	assert_int_equal(trash_list(d->kit.v, "t", &trash, NULL), 0);
+	assert_int_equal(trash.count, 1);
+	assert_int_equal(tombstone_undelete(d->kit.v, "t", SET, trash.items[0].id, "again-20261101-000000", NULL), 0);
+	fs_lock(d->fs);
+	dir_expire(d->fs->nodes.root->dir); /* the tool has done it */
+	fs_unlock(d->fs);
+	drive_get(d, drive_id(d, DRIVE_ROOT, "again-20261101-000000"), "a", &text);
+	assert_string_equal(text.bytes, "content");
+}
+
+static int unlink_it(struct drive *d, uint64_t folder)
+{
+	return drive_unlink(d, folder, "a");
+}
+
+static int write_into_it(struct drive *d, uint64_t folder)
+{
+	struct answer a;
+
+	drive_open(d, drive_id(d, folder, "a"), O_WRONLY, getpid(), &a);
+	if (!a.error)
+		drive_release(d, a.handle);
+	return a.error;
+}
+
+static int rename_over_it(struct drive *d, uint64_t folder)
+{
+	return drive_rename(d, folder, "new", folder, "a", 0);
+}
+
+static int rename_it(struct drive *d, uint64_t folder)
+{
+	return drive_rename(d, folder, "a", folder, "b", 0);
+}
+
+static int empty_it(struct drive *d, uint64_t folder)
+{
+	return drive_setattr(d, drive_id(d, folder, "a"), NULL, SET_SIZE, &(struct stat){ 0 });
+}
+
+static void kept_after_a_harmless_change(void **state)
+{
+	kept_by(*state, unlink_it);
+}
+
+static void kept_before_it_is_written_into(void **state)
+{
+	kept_by(*state, write_into_it);
+}
+
+static void kept_before_another_is_renamed_over_it(void **state)
+{
+	kept_by(*state, rename_over_it);
+}
+
+static void kept_before_it_is_renamed(void **state)
+{
+	kept_by(*state, rename_it);
+}
+
+static void kept_before_it_is_cut(void **state)
+{
+	kept_by(*state, empty_it);
 }
 
 static void readers_change_nothing(void **state)
@@ -510,6 +600,11 @@ int main(void)
 		TEST(removal_at_once_where_it_is_allowed),
 		TEST(refused),
 		TEST(reopened_before_the_first_byte),
+		TEST(kept_after_a_harmless_change),
+		TEST(kept_before_it_is_written_into),
+		TEST(kept_before_another_is_renamed_over_it),
+		TEST(kept_before_it_is_renamed),
+		TEST(kept_before_it_is_cut),
 		TEST(readers_change_nothing),
 		TEST(overwriting_keeps_a_copy),
 		TEST(nothing_is_kept_of_nothing),
