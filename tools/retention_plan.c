@@ -63,7 +63,7 @@ static int plan_tenant(struct tool *t, const struct target *target, void *arg)
 	int rc = catalog_read(t->vault, target->tenant, &options, &catalog, &call);
 
 	if (rc == ENOENT) {
-		say(t, "%s: there is no such tenant; pishopctl list shows all", target->tenant);
+		say(t, "%s: there is no such tenant, or nothing is left of it; pishopctl list shows all, pishopctl undelete --list what can be brought back", target->tenant);
 		return TOOL_FAILED;
 	}
 	if (!rc)
