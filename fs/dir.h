@@ -11,7 +11,7 @@
  * INV-DIR  While a listing is under way, names that change here are stamped, and win over what the listing says; removed names stay as `gone` until it
  *          has come back. */
 #define DIR_FRESH_MS 60000
-#define DIR_READ_MS 2000
+#define DIR_READ_MS 200
 
 struct node;
 

@@ -133,7 +133,7 @@ def damaged_while_mounted(fx):
     fx.sh("cat good | wc -c | grep -qx 100")
 
 
-@scenario(stores=MOUNTS, limit=240)
+@scenario(stores=MOUNTS, limit=240, asan=False)
 def replaced_behind_the_mount(fx):
     """A file replaced by another mount shows its new size and content within two minutes (what the kernel and what the mount remember); an old handle gets ESTALE or the old content,
     never a mixture."""

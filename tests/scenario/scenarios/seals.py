@@ -185,7 +185,7 @@ def a_folder_at_the_name_of_a_removed_file(fx):
     expect_equal(fx.sh("ls -R d e; cat d/x e/y"), "d:\ne\nx\n\nd/e:\n\ne:\ny\nnew\ny\n", "what the next mount sees")
 
 
-@scenario(stores=(DIR, S3), alone=True)
+@scenario(stores=(DIR, S3))
 def another_mark_or_none(fx):
     """--seal-mark names the file that says a folder is complete; --seal-settled needs none. Loose files are sealed by neither, and cost nothing at the end."""
     fx.remount("--seal-mark=DONE")

@@ -228,7 +228,7 @@ def a_sample_reads_all_bytes_in_its_turns(fx):
         store.put(key, data)
 
 
-@scenario(stores=MOUNTS, limit=180)
+@scenario(stores=MOUNTS, limit=180, asan=False)
 def a_killed_full_run_goes_on(fx):
     """kill -9 of a slow full run: --resume reads what was not read, and only that; without it everything is read again. A signal ends it with 130."""
     for day in range(1, 7):
