@@ -52,6 +52,8 @@ int erase_record(struct vault *v, const struct guard *g, const char *key, bool v
 /* The object, byte for byte, at another key where nothing stands; what stands there already is left when it is the same object. Checked: length, and ETag or header
  * and trailer. EEXIST: another object stands there; ESTALE: the source changed; or a store errno, logged. */
 int copy_verbatim(struct vault *v, const struct store_object *from, const char *to, const struct guard *g);
+/* Whether the same object stands at `to`, by ETag, else by header and trailer: 0 and *same; or a store errno. */
+int copy_stands(struct vault *v, const struct store_object *from, const char *to, const struct guard *g, bool *same);
 
 /* ---- tombstone.c */
 int tombstone_key(struct vault *v, const char *tenant, const struct tombstone *t, bool in_trash, char key[PATH_CAP]);

@@ -49,26 +49,24 @@ static int ours_page(void *arg, const struct store_object *objects, size_t count
 	for (size_t i = 0; i < count && !rc; i++) {
 		struct store_call call = acting_call(u->v, u->g.user, 0);
 		const char *path = objects[i].key + u->there.root;
+		struct store_object from = { 0 };
 		struct store_meta meta;
 		char old[PATH_CAP];
+		bool same = false;
 
 		if (snprintf(old, sizeof(old), "%.*s%s%s", (int)u->from.root, u->from.prefix, u->t->stem, path + strlen(u->to)) >= (int)sizeof(old))
 			return EEXIST;
 		rc = u->v->store->ops->head(u->v->store, old, &meta, &call);
-		if (rc == ENOENT || (!rc && meta.size != objects[i].size))
+		if (!rc) {
+			from.key = old;
+			from.size = meta.size;
+			copy_text(from.etag, sizeof(from.etag), meta.etag);
+			rc = copy_stands(u->v, &from, objects[i].key, &u->g, &same);
+		}
+		if (rc == ENOENT || (!rc && !same))
 			rc = EEXIST;
 	}
 	return rc;
-}
-
-static int name_is_free(struct undelete *u)
-{
-	AUTO(tombstone_free) struct tombstone other = { 0 };
-	int rc = tombstone_read(u->v, u->tenant, u->to, &other, u->g.user);
-
-	if (rc != ENOENT)
-		return rc ? rc : EEXIST;
-	return place_walk(&u->there, &u->g, ours_page, u);
 }
 
 /* ---- the seal */
@@ -143,20 +141,60 @@ static int put_seal(struct undelete *u, const char *key, const char *text, size_
 	return rc;
 }
 
+/* The text of the seal under the new name, and its key; *text NULL: there was none. */
+static int new_seal(const struct undelete *u, char key[PATH_CAP], char **text, size_t *len)
+{
+	AUTO_FREE char *old = NULL;
+	size_t old_len = 0;
+	int rc = old_seal(u, &old, &old_len);
+
+	*text = NULL;
+	*len = old_len;
+	if (!rc)
+		rc = path_record_key(&u->v->rules, key, u->tenant, "seals", u->to);
+	if (rc || !old)
+		return rc;
+	if (strcmp(u->to, u->t->stem) != 0)
+		return rename_seal(u, old, old_len, text, len);
+	*text = old;
+	old = NULL;
+	return 0;
+}
+
+/* A seal of another backup makes the name taken, whatever of it stands. */
+static int seal_is_free(const struct undelete *u)
+{
+	AUTO_FREE char *text = NULL, *there = NULL;
+	char key[PATH_CAP];
+	size_t len, there_len;
+	int rc = new_seal(u, key, &text, &len);
+
+	if (!rc)
+		rc = record_read(u->v, key, &there, &there_len, NULL, u->g.user);
+	if (rc)
+		return rc == ENOENT ? 0 : rc;
+	return text && there_len == len && memcmp(there, text, len) == 0 ? 0 : EEXIST;
+}
+
 static int move_seal(struct undelete *u)
 {
-	AUTO_FREE char *text = NULL, *renamed = NULL;
-	bool same = strcmp(u->to, u->t->stem) == 0;
+	AUTO_FREE char *text = NULL;
 	char key[PATH_CAP];
-	size_t len = 0;
-	int rc = old_seal(u, &text, &len);
+	size_t len;
+	int rc = new_seal(u, key, &text, &len);
 
-	if (rc || !text)
-		return rc;
-	rc = path_record_key(&u->v->rules, key, u->tenant, "seals", u->to);
-	if (!rc && !same)
-		rc = rename_seal(u, text, len, &renamed, &len);
-	return rc ? rc : put_seal(u, key, same ? text : renamed, len);
+	return rc || !text ? rc : put_seal(u, key, text, len);
+}
+
+static int name_is_free(struct undelete *u)
+{
+	AUTO(tombstone_free) struct tombstone other = { 0 };
+	int rc = tombstone_read(u->v, u->tenant, u->to, &other, u->g.user);
+
+	if (rc != ENOENT)
+		return rc ? rc : EEXIST;
+	rc = seal_is_free(u);
+	return rc ? rc : place_walk(&u->there, &u->g, ours_page, u);
 }
 
 /* ---- the ways */
@@ -227,6 +265,18 @@ static int give_up(struct undelete *u, int64_t until_s, int rc)
 	return rc;
 }
 
+/* A hold goes along to another name: what it keeps is there then. */
+static int hold_along(struct undelete *u)
+{
+	AUTO(holds_free) struct holds holds = { 0 };
+	int rc = strcmp(u->to, u->t->stem) == 0 ? 0 : holds_read(u->v, u->tenant, &holds, u->g.user);
+
+	for (size_t i = 0; i < holds.count && !rc; i++)
+		if (strcmp(holds.list[i].stem, u->t->stem) == 0)
+			rc = hold_add(u->v, u->tenant, u->to, holds.list[i].why, holds.list[i].by, u->g.user);
+	return rc == EEXIST ? 0 : rc;
+}
+
 static int by_copy(struct undelete *u)
 {
 	int rc = place_live(u->v, u->tenant, u->to, &u->there);
@@ -236,7 +286,11 @@ static int by_copy(struct undelete *u)
 	if (!rc)
 		rc = place_walk(&u->from, &u->g, check_names, u);
 	if (!rc)
+		rc = hold_along(u);
+	if (!rc)
 		rc = place_walk(&u->from, &u->g, copy_page, u);
+	if (!rc)
+		rc = place_walk(&u->there, &u->g, ours_page, u); /* did somebody begin to write there meanwhile? */
 	if (!rc)
 		rc = move_seal(u);
 	if (rc)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "vault/audit.h"
+#include "vault/hold.h"
 #include "vault/seal.h"
 #include "vault/tombstone.h"
 
@@ -323,6 +324,69 @@ static void a_taken_name_is_left_alone(void **state)
 	stands_as(k, NAME);
 }
 
+/* Of the same size, as archives often are: nothing of the old one is put beside it. */
+static void a_namesake_of_the_same_size_is_left_alone(void **state)
+{
+	struct kit *k = *state;
+	char id[33];
+
+	make_backup(k);
+	bin(k, id);
+	object_unref(kit_file(k, LIVE NAME "/f05", 105, 99));
+	assert_int_equal(undelete(k, id, NULL), EEXIST);
+	assert_int_equal(kit_raw_count(k->bucket, LIVE NAME), 1);
+	check_content(k, LIVE NAME "/f05", 105, 99);
+}
+
+/* Its objects may be on their way, or lost: a name with a seal is taken. */
+static void a_name_with_a_seal_is_taken(void **state)
+{
+	struct kit *k = *state;
+	char id[33];
+
+	make_backup(k);
+	bin(k, id);
+	seal_it(k); /* of the same content but made at another time */
+	AUTO(seal_free) struct seal s = { 0 };
+	struct record_id record;
+
+	assert_int_equal(seal_read(k->v, "acme", NAME, &s, &record, NULL), 0);
+	s.sealed_s += 100;
+	assert_int_equal(seal_write(k->v, &s, &record, NULL, NULL), 0);
+	assert_int_equal(undelete(k, id, NULL), EEXIST);
+	assert_int_equal(kit_raw_count(k->bucket, LIVE NAME), 0);
+}
+
+static void a_hold_goes_along(void **state)
+{
+	AUTO(holds_free) struct holds holds = { 0 };
+	struct kit *k = *state;
+
+	make_backup(k);
+	assert_int_equal(hold_add(k->v, "acme", NAME, "a dispute", "ada", NULL), 0);
+	bury(k, 1000);
+	assert_int_equal(undelete(k, NULL, OTHER), 0);
+	assert_int_equal(holds_read(k->v, "acme", &holds, NULL), 0);
+	assert_true(holds_has(&holds, OTHER));
+	stands_as(k, OTHER);
+}
+
+/* Where it cannot, the old place stays as it is. */
+static void without_its_hold_it_stays(void **state)
+{
+	struct kit *k = *state;
+
+	make_backup(k);
+	assert_int_equal(hold_add(k->v, "acme", NAME, "a dispute", "ada", NULL), 0);
+	bury(k, 1000);
+	kit_log_begin();
+	kit_fault(k, STORE_PUT, "control/holds", 0, 0, FAULT_FAIL, EACCES);
+	assert_int_equal(undelete(k, NULL, OTHER), EACCES);
+	free(kit_log_end());
+	assert_int_equal(kit_raw_count(k->bucket, LIVE OTHER), 0);
+	assert_int_equal(kit_raw_count(k->bucket, LIVE NAME), OBJECTS);
+}
+
 static void under_another_name_it_has_a_seal_of_its_own(void **state)
 {
 	struct kit *k = *state;
@@ -445,7 +509,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 		T(in_place_it_is_as_it_was), T(what_is_being_deleted_stays_deleted), T(an_undelete_before_the_word_wins), T(a_deletion_before_the_claim_wins),
-		T(never_both), T(from_the_trash_to_its_name), T(a_taken_name_is_left_alone), T(under_another_name_it_has_a_seal_of_its_own),
+		T(never_both), T(from_the_trash_to_its_name), T(a_taken_name_is_left_alone), T(a_namesake_of_the_same_size_is_left_alone), T(a_name_with_a_seal_is_taken), T(a_hold_goes_along),
+		T(without_its_hold_it_stays), T(under_another_name_it_has_a_seal_of_its_own),
 		T(one_that_nobody_goes_on_with_gets_a_new_grace), T(after_a_kill_anywhere_it_goes_on),
 	};
 
