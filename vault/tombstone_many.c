@@ -15,6 +15,7 @@
  *   LOOK      all that stands of them is listed, with versions
  *   BEGIN     `deleting`, for each by its own conditional write; who is not as its tombstone says falls out
  *   HOLDS     are looked at once more, for all
+ *   AUDIT     the lines `deleting` are in the bucket
  *   SEALS     go
  *   OBJECTS   go
  *   PROOF     a second listing; of whom something is left goes the long way, alone
@@ -409,10 +410,16 @@ static int prove(struct many *m)
 	return rc;
 }
 
+/* What cannot be written is in the program's log alone, and stops nothing; else the records stay as the trace until the lines stand. */
+static int flush(struct many *m)
+{
+	int rc = audit_flush(m->v, m->tenant, m->g->user);
+
+	return rc == EACCES || rc == EROFS ? 0 : rc;
+}
+
 static int tell(struct many *m)
 {
-	int rc;
-
 	for (size_t i = 0; i < m->count; i++) {
 		const struct tombstone *t = m->ends[i].t;
 
@@ -420,8 +427,7 @@ static int tell(struct many *m)
 			audit_note(m->v, m->tenant, &(struct audit_line){ .event = AUDIT_DELETED, .backup = t->stem,
 									      .detail = t->begun ? "begun by an earlier run" : NULL, .epoch = t->epoch, .objects = t->objects, .bytes = t->bytes });
 	}
-	rc = audit_flush(m->v, m->tenant, m->g->user);
-	return rc == EACCES || rc == EROFS ? 0 : rc; /* else the records stay as the trace until the lines stand */
+	return flush(m);
 }
 
 static int finish_all(struct many *m)
@@ -435,7 +441,9 @@ static int finish_all(struct many *m)
 		rc = heed_holds(m);
 	if (rc || !any_going(m))
 		return rc;
-	rc = remove_kinds(m, before, ARRAY_LEN(before));
+	rc = flush(m); /* the log says `deleting` before anything goes */
+	if (!rc)
+		rc = remove_kinds(m, before, ARRAY_LEN(before));
 	if (!rc)
 		rc = remove_listed(m);
 	forget_listed(m);

@@ -84,7 +84,7 @@ def ended_well(fx, stay, go, jobs, versions):
     expect_equal(fx.states(), {name: "sealed" for name in stay | set(jobs)}, "states at the end")
     fx.ctl("verify", "--full", "acme", timeout=300)
     lines = audit(fx)
-    expect_equal(told_once(lines, "deleting"), go, "what the log says was deleted")
+    expect(not told_once(lines, "deleting") - go, "the log tells of a deletion that should not be")  # killed between its word and its line, the line is missing
     expect_equal({line["backup"] for line in lines if line["event"] == "deleted"}, go, "what the log says is gone")
     expect(not {line["backup"] for line in lines if line["event"] == "tombstoned"} - go, "the log tells of a tombstone that should not be")
     store = objects(fx)
