@@ -34,7 +34,7 @@ struct call {
 	struct node *asked;       /* folder that is being listed for this call, */
 	void (*again)(struct call *c); /* which is then called again */
 	bool listed;              /* that was done: memory is believed now */
-	struct set *set;          /* that is being sealed; sets live as long as the mount */
+	struct set *set;          /* that is being sealed, and not forgotten meanwhile */
 	int gate;                 /* enum gate_kind of what it does at its first name; gate.c */
 	void (*gated)(struct call *c); /* what comes behind the gate */
 };

@@ -179,16 +179,6 @@ static void pace(void *arg)
 		rounds_wait(w->round, STEP_BUSY_MS);
 }
 
-static void add(struct verify_result *all, const struct verify_result *one)
-{
-	all->sealed += one->sealed;
-	all->good += one->good;
-	all->bad += one->bad;
-	all->unsealed += one->unsealed;
-	all->objects += one->objects;
-	all->bytes += one->bytes;
-}
-
 static void verify_one(struct verification *w, const char *tenant, struct rounds *rounds)
 {
 	struct verify_config config = { .threads = 1, .stop = rounds_stopping(rounds), .pace = pace, .fault = on_fault, .arg = w };
@@ -199,7 +189,7 @@ static void verify_one(struct verification *w, const char *tenant, struct rounds
 	w->damaged = 0;
 	w->digest = 0xcbf29ce484222325u;
 	rc = verify_tenant(w->fs->vault, tenant, NULL, &config, &one, &call);
-	add(&w->now.result, &one);
+	verify_result_add(&w->now.result, &one);
 	if (rc == ENOENT)
 		return; /* nothing was ever written for it */
 	w->now.complete &= !rc;

@@ -73,18 +73,6 @@ static void on_progress(void *arg, const struct verify_progress *p)
 		      (unsigned long long)p->objects, read ? ", " : "", read ? bytes : "", p->bytes_all ? " of " : "", p->bytes_all ? all : "");
 }
 
-static void sum(struct verify_result *all, const struct verify_result *one)
-{
-	all->sealed += one->sealed;
-	all->good += one->good;
-	all->bad += one->bad;
-	all->unsealed += one->unsealed;
-	all->objects += one->objects;
-	all->bytes += one->bytes;
-	all->decrypted += one->decrypted;
-	all->resumed += one->resumed;
-}
-
 static void tell_part(struct verifying *v, const char *tenant, const struct verify_result *one)
 {
 	cJSON *o;
@@ -114,7 +102,7 @@ static int verify_target(struct tool *t, const struct target *target, void *arg)
 	int rc = verify_tenant(t->vault, target->tenant, stem, &config, &one, &call);
 
 	progress_clear(&v->progress);
-	sum(&v->all, &one);
+	verify_result_add(&v->all, &one);
 	tell_part(v, target->tenant, &one);
 	if (rc)
 		return say_failed(t, target->shown, "verifying", rc);

@@ -143,64 +143,59 @@ int place_sum(const struct place *p, const struct guard *g, struct place_sum *ou
 
 /* ---- removing */
 
+/* What is to go: keys, or versions. */
+struct leaving {
+	const char *const *keys;              /* NULL: versions */
+	const struct store_version *versions;
+};
+
+static const char *key_of(const struct leaving *d, size_t i)
+{
+	return d->keys ? d->keys[i] : d->versions[i].key;
+}
+
 /* What a batch answered: the first that may not go decides, else the first error. */
-static int judge(const int *results, size_t count, const char *(*key_of)(const void *list, size_t i), const void *list, int rc, const struct store_call *call)
+static int judge(const struct leaving *d, size_t from, const int *results, size_t count, int rc, const struct store_call *call)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (results[i] != EPERM && results[i] != EACCES)
 			continue;
-		log_path(LOG_WARN, "backup", key_of(list, i), "cannot be removed: %s", results[i] == EPERM ? "an object lock keeps it" : "not allowed (403)");
+		log_path(LOG_WARN, "backup", key_of(d, from + i), "cannot be removed: %s", results[i] == EPERM ? "an object lock keeps it" : "not allowed (403)");
 		return EACCES;
 	}
 	if (rc && rc != ECANCELED)
-		log_store("backup", count ? key_of(list, 0) : "", "cannot remove objects", call, rc);
+		log_store("backup", count ? key_of(d, from) : "", "cannot remove objects", call, rc);
 	return rc;
 }
 
-static const char *plain_key(const void *list, size_t i)
+static int remove_leaving(const struct place *p, const struct guard *g, const struct leaving *d, size_t count)
 {
-	return ((const char *const *)list)[i];
-}
+	struct store *s = p->v->store;
+	size_t most = s->limits.delete_max;
+	AUTO_FREE int *results = calloc(most + 1, sizeof(*results));
+	int rc = results ? 0 : ENOMEM;
 
-static const char *version_key(const void *list, size_t i)
-{
-	return ((const struct store_version *)list)[i].key;
+	for (size_t i = 0; i < count && !rc; i += most) {
+		struct store_call call = next_call(p, g);
+		size_t n = min_size(count - i, most);
+
+		rc = guard_ask(g);
+		if (rc)
+			break;
+		rc = d->keys ? s->ops->remove(s, d->keys + i, n, results, &call) : s->ops->remove_versions(s, d->versions + i, n, results, &call);
+		rc = judge(d, i, results, n, rc, &call);
+	}
+	return rc;
 }
 
 int place_remove(const struct place *p, const struct guard *g, const char *const *keys, size_t count)
 {
-	struct store *s = p->v->store;
-	size_t most = s->limits.delete_max;
-	AUTO_FREE int *results = calloc(most + 1, sizeof(*results));
-	int rc = results ? 0 : ENOMEM;
-
-	for (size_t i = 0; i < count && !rc; i += most) {
-		struct store_call call = next_call(p, g);
-		size_t n = min_size(count - i, most);
-
-		rc = guard_ask(g);
-		if (!rc)
-			rc = judge(results, n, plain_key, keys + i, s->ops->remove(s, keys + i, n, results, &call), &call);
-	}
-	return rc;
+	return remove_leaving(p, g, &(struct leaving){ .keys = keys }, count);
 }
 
 static int remove_versions(const struct place *p, const struct guard *g, const struct store_version *versions, size_t count)
 {
-	struct store *s = p->v->store;
-	size_t most = s->limits.delete_max;
-	AUTO_FREE int *results = calloc(most + 1, sizeof(*results));
-	int rc = results ? 0 : ENOMEM;
-
-	for (size_t i = 0; i < count && !rc; i += most) {
-		struct store_call call = next_call(p, g);
-		size_t n = min_size(count - i, most);
-
-		rc = guard_ask(g);
-		if (!rc)
-			rc = judge(results, n, version_key, versions + i, s->ops->remove_versions(s, versions + i, n, results, &call), &call);
-	}
-	return rc;
+	return remove_leaving(p, g, &(struct leaving){ .versions = versions }, count);
 }
 
 /* ---- versions */

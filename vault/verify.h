@@ -40,6 +40,8 @@ struct verify_result {
 	uint64_t resumed;          /* of good: decrypted by the run that is gone on with, and compared with the listing only */
 	unsigned part, parts;      /* of the last sample: its turn, from 1 on, and how many there are; 0: none */
 };
+/* Adds the numbers of one to those of all; part and parts are of one tenant's sample, and stay. NOW. */
+void verify_result_add(struct verify_result *all, const struct verify_result *one);
 #define VERIFY_RESUME_S (7 * 86400)
 /* stem NULL: all of the tenant; deleted ones are left out. Adds to *out; one that is being changed (it is not what its seal lists, and a record of reopening stands) counts as unsealed,
  * without faults. 0: looked at all (bad may be > 0); ECANCELED; ENOENT: no such backup; EBADMSG: looked at all, but the audit log is not whole (logged), and nobody knows whether a seal

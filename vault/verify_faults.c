@@ -41,3 +41,15 @@ void faults_free(struct faults *f)
 	free(f->list);
 	*f = (struct faults){ 0 };
 }
+
+void verify_result_add(struct verify_result *all, const struct verify_result *one)
+{
+	all->sealed += one->sealed;
+	all->good += one->good;
+	all->bad += one->bad;
+	all->unsealed += one->unsealed;
+	all->objects += one->objects;
+	all->bytes += one->bytes;
+	all->decrypted += one->decrypted;
+	all->resumed += one->resumed;
+}
